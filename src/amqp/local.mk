@@ -1,0 +1,2 @@
+noinst_LIBRARIES += libamqp.a
+libamqp_a_SOURCES =

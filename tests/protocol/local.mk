@@ -1,0 +1,1 @@
+# Protocol tests: a real daemon on a real socket.
