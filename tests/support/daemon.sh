@@ -2,6 +2,7 @@
 #
 #   daemon_start DIR LOG [options]   start on a port of its choosing; sets DAEMON_PID, DAEMON_PORT
 #   daemon_stop                      SIGTERM; returns the daemon's exit status
+#   daemon_kill                      SIGKILL, when it still runs: for an EXIT trap
 #
 # shellcheck shell=sh
 
@@ -28,5 +29,13 @@ daemon_start() {
 }
 
 daemon_stop() {
-    kill -TERM "$DAEMON_PID" && wait "$DAEMON_PID"
+    daemon_result=0
+    kill -TERM "$DAEMON_PID" || return
+    wait "$DAEMON_PID" || daemon_result=$?
+    DAEMON_PID=
+    return "$daemon_result"
+}
+
+daemon_kill() {
+    [ -z "${DAEMON_PID:-}" ] || kill -KILL "$DAEMON_PID" 2>/dev/null || :
 }
