@@ -54,7 +54,8 @@ static inline int lev_bytes_cmp(struct lev_bytes a, struct lev_bytes b)
 }
 
 /* Heap copy with a NUL after it (so it can also be printed); never NULL: out of memory aborts.
- * Only for small things bounded by the protocol (names, keys, tables of one frame). Free with free(). */
+ * Only for small things bounded by the protocol (names, keys, tables of one frame). Free with
+ * free(). */
 struct lev_bytes lev_bytes_dup(struct lev_bytes b);
 
 /* Frees a view made by lev_bytes_dup and empties it. */

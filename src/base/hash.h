@@ -5,7 +5,8 @@
 
 #include "base/bytes.h"
 
-/* Draws the process's seed from the kernel; called once at start, before threads. Tests may skip it. */
+/* Draws the process's seed from the kernel; called once at start, before threads. Tests may skip
+ * it. */
 void lev_hash_seed(void);
 
 /* 64-bit hash of len bytes, chained by h0 (0 to start). */

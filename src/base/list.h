@@ -1,5 +1,5 @@
-/* Intrusive doubly linked lists. A list head is a node that points to itself when empty; a node not in
- * any list points to itself too, so that remove is always safe. */
+/* Intrusive doubly linked lists. A list head is a node that points to itself when empty; a node not
+ * in any list points to itself too, so that remove is always safe. */
 #ifndef LEV_BASE_LIST_H
 #define LEV_BASE_LIST_H
 

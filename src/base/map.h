@@ -1,5 +1,5 @@
-/* Hash map from byte strings to pointers: open addressing, linear probing, deletion by shifting back.
- * The key is a view that must live as long as its entry (usually it points into the value).
+/* Hash map from byte strings to pointers: open addressing, linear probing, deletion by shifting
+ * back. The key is a view that must live as long as its entry (usually it points into the value).
  * Not thread-safe; whoever owns the map's lock uses it. */
 #ifndef LEV_BASE_MAP_H
 #define LEV_BASE_MAP_H

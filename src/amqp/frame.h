@@ -1,0 +1,59 @@
+/* CONTRACT. AMQP 0-9-1 frames (spec 4.2.3): type, channel, size, payload, end octet 0xCE.
+ * Pure: no I/O, no allocation; views into the caller's buffer. Any thread. */
+#ifndef LEV_AMQP_FRAME_H
+#define LEV_AMQP_FRAME_H
+
+#include "base/bytes.h"
+
+enum {
+    LEV_FRAME_METHOD = 1,
+    LEV_FRAME_HEADER = 2,
+    LEV_FRAME_BODY = 3,
+    LEV_FRAME_HEARTBEAT = 8,
+    LEV_FRAME_END = 0xCE,
+    LEV_FRAME_OVERHEAD = 8, /* 7 octets of header and the end octet */
+};
+
+struct lev_frame {
+    uint8_t type;
+    uint16_t channel;
+    struct lev_bytes payload; /* view into the input */
+};
+
+enum {
+    LEV_FRAME_MORE = 0, /* not enough input yet; nothing consumed */
+    LEV_FRAME_TOO_LARGE =
+        -1, /* size over the limit; *frame_r has type, channel and payload.len = size */
+    LEV_FRAME_BAD_END = -2, /* end octet wrong; *frame_r filled, end octet at payload.ptr[len] */
+};
+
+/* Decode one frame from p[0..n). limit: largest payload accepted (0 = no limit), checked before the
+ * payload has arrived. Returns the octets consumed (> 0) with *frame_r filled, or one of the above.
+ */
+static inline long lev_frame_decode(const uint8_t *p, size_t n, uint32_t limit,
+                                    struct lev_frame *frame_r)
+{
+    if (n < 7)
+        return LEV_FRAME_MORE;
+    uint32_t size = lev_get32(p + 3);
+    frame_r->type = p[0];
+    frame_r->channel = lev_get16(p + 1);
+    frame_r->payload = lev_bytes(p + 7, size);
+    if (limit && size > limit)
+        return LEV_FRAME_TOO_LARGE;
+    if (n - 7 < (size_t)size + 1)
+        return LEV_FRAME_MORE;
+    if (p[7 + (size_t)size] != LEV_FRAME_END)
+        return LEV_FRAME_BAD_END;
+    return (long)size + LEV_FRAME_OVERHEAD;
+}
+
+/* Writes the 7 octets of a frame's header. */
+static inline void lev_frame_put_header(uint8_t *p, uint8_t type, uint16_t channel, uint32_t size)
+{
+    p[0] = type;
+    lev_put16(p + 1, channel);
+    lev_put32(p + 3, size);
+}
+
+#endif
