@@ -19,7 +19,6 @@ typedef uint8_t lev_field_octet;
 typedef uint16_t lev_field_shortint;
 typedef uint32_t lev_field_longint;
 typedef uint64_t lev_field_longlong;
-typedef uint64_t lev_field_timestamp;
 typedef bool lev_field_bit;
 typedef struct lev_bytes lev_field_shortstr;
 typedef struct lev_bytes lev_field_longstr;
