@@ -1,0 +1,92 @@
+"""Normalising transcripts, comparing them, and the list of accepted differences."""
+
+import difflib
+import fnmatch
+import re
+
+_GENERATED = re.compile(r"(amq\.gen-|amq\.ctag-)[A-Za-z0-9_-]{22}|"
+                        r"(amq\.rabbitmq\.reply-to\.)[A-Za-z0-9+/=._-]+")
+_PID = re.compile(r"<\d+\.\d+\.\d+>")
+_SERVER_VALUE = re.compile(r"\b(product|version|platform|copyright|information|cluster_name): S\"[^\"]*\"")
+_WRAP = re.compile(r"\\x0a *")
+_MECHANISMS = re.compile(r'mechanisms="([^"]*)"')
+
+
+def normalise(lines, token):
+    """Replace what differs from run to run: this script's token, generated names (numbered in order
+    of appearance, so that identity stays visible), pids, the values that tell products apart, and
+    the line breaks Erlang's pretty printer puts into long terms of a reply-text."""
+    seen = {}
+
+    def generated(m):
+        return (m[1] or m[2]) + "#%d" % seen.setdefault(m.group(0), len(seen) + 1)
+
+    def one(line):
+        line = _PID.sub("<pid>", _GENERATED.sub(generated, line.replace(token, "~")))
+        if "reply-text=" in line:
+            line = _WRAP.sub("", line)
+        if " connection.start (" in line:
+            line = _SERVER_VALUE.sub(r"\1: S*", line)
+            line = _MECHANISMS.sub(lambda m: 'mechanisms="%s"' % " ".join(sorted(m[1].split())), line)
+        return line
+
+    return [one(line) for line in lines]
+
+
+def changes(reference, subject):
+    """The differing lines, in order, as '- line' and '+ line'."""
+    diff = difflib.unified_diff(reference, subject, lineterm="", n=0)
+    return [d[0] + " " + d[1:] for d in diff if d[:3] not in ("---", "+++") and d[0] in "-+"]
+
+
+def unified(name, reference, subject):
+    return list(difflib.unified_diff(reference, subject, "reference/" + name, "subject/" + name,
+                                     lineterm="", n=2))
+
+
+class Accepted:
+    """One accepted difference: where, why, and exactly which lines differ ('*' matches anything)."""
+
+    def __init__(self, pattern):
+        self.pattern, self.reason, self.lines = pattern, "", []
+
+    def covers(self, diff):
+        return len(diff) == len(self.lines) and all(
+            re.fullmatch(".*".join(map(re.escape, want.split("*"))), got)
+            for want, got in zip(self.lines, diff))
+
+
+def read_accepted(path):
+    """See the head of the file 'accepted' for its format."""
+    entries = []
+    with open(path, encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            line = line.rstrip("\n")
+            if not line.strip() or line.startswith("#"):
+                continue
+            if line.startswith("scenario: "):
+                entries.append(Accepted(line[10:].strip()))
+            elif line.startswith("reason: ") and entries:
+                entries[-1].reason = line[8:].strip()
+            elif line[:2] in ("- ", "+ ") and entries:
+                entries[-1].lines.append(line)
+            else:
+                raise ValueError("%s:%d: not understood: %s" % (path, number, line))
+    for e in entries:
+        if not e.reason or not e.lines:
+            raise ValueError("%s: %s lacks a reason or lines" % (path, e.pattern))
+    return entries
+
+
+def judge(name, reference, subject, entries):
+    """(passed, one-line verdict, diff to print)."""
+    diff = changes(reference, subject)
+    mine = [e for e in entries if fnmatch.fnmatchcase(name, e.pattern)]
+    if not diff and not mine:
+        return True, "same", []
+    if not diff:
+        return False, "stale: an accepted difference is no longer there", []
+    if any(e.covers(diff) for e in mine):
+        return True, "differs as accepted", []
+    verdict = "differs otherwise than accepted" if mine else "differs"
+    return False, verdict, unified(name, reference, subject)

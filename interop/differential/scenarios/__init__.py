@@ -1,0 +1,1 @@
+"""The scenarios, one file per area. Every module here is imported by run."""
