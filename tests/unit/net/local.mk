@@ -1,1 +1,6 @@
 # Unit tests of src/net.
+check_PROGRAMS += test_net
+TESTS += test_net
+test_net_SOURCES = tests/unit/net/test_net.c tests/unit/net/server.c tests/unit/net/server.h
+test_net_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+test_net_LDADD = libnet.a libbase.a $(UV_LIBS) $(CHECK_LIBS)
