@@ -1,2 +1,6 @@
+# The auth room: users, password hashes, permissions, SASL.
 noinst_LIBRARIES += libauth.a
-libauth_a_SOURCES =
+libauth_a_SOURCES = \
+	src/auth/auth.c src/auth/auth.h \
+	src/auth/password.c src/auth/password.h \
+	src/auth/sasl.c
