@@ -1,1 +1,26 @@
 # Unit tests of src/base.
+BASE_TESTS = test_base_buf test_base_bytes test_base_hash test_base_list test_base_map test_base_utf8
+check_PROGRAMS += $(BASE_TESTS)
+TESTS += $(BASE_TESTS)
+
+BASE_TEST_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests $(CHECK_CFLAGS)
+BASE_TEST_LIBS = libbase.a libsupport.a $(CHECK_LIBS)
+
+test_base_buf_SOURCES = tests/unit/base/test_buf.c
+test_base_buf_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_buf_LDADD = $(BASE_TEST_LIBS)
+test_base_bytes_SOURCES = tests/unit/base/test_bytes.c
+test_base_bytes_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_bytes_LDADD = $(BASE_TEST_LIBS)
+test_base_hash_SOURCES = tests/unit/base/test_hash.c
+test_base_hash_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_hash_LDADD = $(BASE_TEST_LIBS)
+test_base_list_SOURCES = tests/unit/base/test_list.c
+test_base_list_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_list_LDADD = $(BASE_TEST_LIBS)
+test_base_map_SOURCES = tests/unit/base/test_map.c
+test_base_map_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_map_LDADD = $(BASE_TEST_LIBS)
+test_base_utf8_SOURCES = tests/unit/base/test_utf8.c
+test_base_utf8_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_utf8_LDADD = $(BASE_TEST_LIBS)
