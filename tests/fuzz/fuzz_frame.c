@@ -22,7 +22,7 @@ static void check_prefixes(const uint8_t *p, size_t n, uint32_t limit, long outc
 /* Checks the frame at the front. Octets consumed, or none when the stream ends here. */
 static size_t check_frame(const uint8_t *p, size_t left, uint32_t limit)
 {
-    struct lev_frame f;
+    struct lev_frame f = {0};
     uint8_t header[7];
     long rc = lev_frame_decode(p, left, limit, &f);
     check_prefixes(p, rc > 0 ? (size_t)rc : left < 7 ? left : 7, limit, rc);
