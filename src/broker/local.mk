@@ -1,2 +1,21 @@
+# The broker room: exchanges, bindings, queues, messages.
 noinst_LIBRARIES += libbroker.a
-libbroker_a_SOURCES =
+libbroker_a_SOURCES = \
+	src/broker/error.c src/broker/error.h \
+	src/broker/message.c src/broker/message.h \
+	src/broker/store.c src/broker/store.h
+
+# Exchanges, bindings, routing.
+libbroker_a_SOURCES += \
+	src/broker/binding.c src/broker/binding.h \
+	src/broker/exchange.c src/broker/exchange.h \
+	src/broker/exchange_direct.c \
+	src/broker/exchange_fanout.c \
+	src/broker/exchange_headers.c \
+	src/broker/exchange_topic.c \
+	src/broker/headers.c src/broker/headers.h \
+	src/broker/route.c src/broker/route.h \
+	src/broker/route_cache.c src/broker/route_cache.h \
+	src/broker/topic.c src/broker/topic.h \
+	src/broker/topology.c src/broker/topology.h src/broker/topology_int.h \
+	src/broker/topology_text.c src/broker/topology_text.h

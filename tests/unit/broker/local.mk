@@ -1,1 +1,26 @@
 # Unit tests of src/broker.
+BROKER_TESTS =
+
+BROKER_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+BROKER_TEST_LIBS = libbroker.a libamqp.a libbase.a $(CHECK_LIBS)
+
+BROKER_TESTS += test_broker_topology test_broker_topic test_broker_headers test_broker_route
+BROKER_TEST_WORLD = \
+	tests/unit/broker/args.c tests/unit/broker/args.h \
+	tests/unit/broker/world.c tests/unit/broker/world.h
+test_broker_topology_SOURCES = tests/unit/broker/test_topology.c $(BROKER_TEST_WORLD)
+test_broker_topology_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_topology_LDADD = $(BROKER_TEST_LIBS)
+test_broker_topic_SOURCES = tests/unit/broker/test_topic.c
+test_broker_topic_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_topic_LDADD = $(BROKER_TEST_LIBS)
+test_broker_headers_SOURCES = \
+	tests/unit/broker/test_headers.c tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_headers_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_headers_LDADD = $(BROKER_TEST_LIBS)
+test_broker_route_SOURCES = tests/unit/broker/test_route.c $(BROKER_TEST_WORLD)
+test_broker_route_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_route_LDADD = $(BROKER_TEST_LIBS)
+
+check_PROGRAMS += $(BROKER_TESTS)
+TESTS += $(BROKER_TESTS)

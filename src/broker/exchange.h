@@ -1,0 +1,60 @@
+/* One exchange, and what makes an exchange type.
+ *
+ * A type is one const struct lev_exchange_type and one row of the table in exchange.c. It may keep
+ * an index over its exchange's bindings; all lists but the index are the topology's business. */
+#ifndef LEV_BROKER_EXCHANGE_H
+#define LEV_BROKER_EXCHANGE_H
+
+#include "broker/topology.h"
+
+struct lev_binding;
+struct lev_walk;
+
+struct lev_exchange_type {
+    struct lev_bytes name;
+    bool keyless;    /* route never looks at routing keys */
+    bool by_headers; /* route looks at headers, so that its results cannot be cached by key */
+    /* Refuses a binding: -1 with *err. NULL: everything is fine. */
+    int (*check)(const struct lev_binding_def *d, struct lev_error *err);
+    /* What the type keeps per exchange; NULL where the list of bindings is enough. Free with
+     * index_free when it is empty again. */
+    void *(*index_new)(void);
+    void (*index_free)(void *index);
+    void (*add)(struct lev_exchange *x, struct lev_binding *b);
+    void (*remove)(struct lev_exchange *x, struct lev_binding *b);
+    /* Calls lev_walk_visit for every binding that takes the message. */
+    void (*route)(struct lev_exchange *x, struct lev_walk *w);
+};
+
+struct lev_exchange {
+    struct lev_dest dest; /* first */
+    const struct lev_exchange_type *type;
+    struct lev_list out;         /* struct lev_binding.source_node: bindings from here */
+    struct lev_list doomed_node; /* in the topology's list of exchanges to auto-delete */
+    void *index;                 /* the type's */
+    bool going;                  /* being removed */
+    bool has_alternate;
+    struct lev_bytes alternate; /* view into def.arguments */
+    struct lev_exchange_def def;
+    uint8_t bytes[]; /* name, arguments */
+};
+
+/* The type of that name, or NULL. */
+const struct lev_exchange_type *lev_exchange_type_find(struct lev_bytes name);
+
+/* An exchange of that type, in no topology; d->type is not looked at. Never NULL. */
+struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
+                                      const struct lev_exchange_type *type);
+/* Frees an exchange without bindings. Accepts a pointer to NULL. */
+void lev_exchange_free(struct lev_exchange **x);
+
+/* 0 when d asks for what x is, else -1 with RabbitMQ's 406. */
+int lev_exchange_equivalent(const struct lev_exchange *x, const struct lev_exchange_def *d,
+                            struct lev_bytes vhost, struct lev_error *err);
+
+extern const struct lev_exchange_type lev_exchange_direct;
+extern const struct lev_exchange_type lev_exchange_fanout;
+extern const struct lev_exchange_type lev_exchange_topic;
+extern const struct lev_exchange_type lev_exchange_headers;
+
+#endif
