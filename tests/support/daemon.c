@@ -69,10 +69,14 @@ static int wait_ready(struct daemon_proc *d)
 
 static void exec_daemon(const char *dir, const char *const *extra_args)
 {
-    const char *path = getenv("LEVERETD");
+    const char *path = getenv("LEVERETD"), *loops = getenv("LEVERET_TEST_LOOPS");
     const char *argv[MAX_ARGS] = {path != NULL ? path : "./leveretd", "--port", "0", "--data-dir",
                                   dir};
     size_t n = 5;
+    if (loops != NULL) {
+        argv[n++] = "--loops";
+        argv[n++] = loops;
+    }
     for (; extra_args != NULL && *extra_args != NULL && n < MAX_ARGS - 1; extra_args++)
         argv[n++] = *extra_args;
     execv(argv[0], (char *const *)argv);

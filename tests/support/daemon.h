@@ -9,10 +9,10 @@
 struct daemon_proc;
 
 /* Starts leveretd ($LEVERETD, or ./leveretd) with `--port 0 --data-dir <dir>` and the extra
- * arguments (ends with NULL; may be NULL itself), and returns when it says it is ready. With dir
- * NULL it gets a new temporary directory, removed by daemon_stop. What the daemon writes to stderr
- * is copied to the test's. Returns owned, or NULL (reason on stderr) when it did not get ready
- * within a minute. */
+ * arguments (ends with NULL; may be NULL itself), with `--loops $LEVERET_TEST_LOOPS` before them
+ * when that is set, and returns when it says it is ready. With dir NULL it gets a new temporary
+ * directory, removed by daemon_stop. What the daemon writes to stderr is copied to the test's.
+ * Returns owned, or NULL (reason on stderr) when it did not get ready within a minute. */
 struct daemon_proc *daemon_start(const char *dir, const char *const *extra_args);
 
 /* The AMQP port on 127.0.0.1; the process; its data directory (valid until it is freed). */
