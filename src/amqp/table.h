@@ -40,7 +40,8 @@ bool lev_value_is_int(const struct lev_value *v);
 const char *lev_value_type_name(uint8_t type);
 
 /* Equality by value: integers of different widths compare by number (1 == 1), integer and float
- * never equal, S and x by bytes (S != x), tables as sets of pairs in any order, arrays in order. */
+ * never equal, S and x by bytes (S != x), tables as sets of pairs in any order (pairs of one key in
+ * theirs: look-ups use the first), arrays in order. Malformed ones equal only their own octets. */
 bool lev_value_equal(const struct lev_value *a, const struct lev_value *b);
 
 /* Equality including the wire type, in any key order: binding identity (I 1 differs from l 1). */
