@@ -4,7 +4,7 @@
 # What each purpose needs, as Debian packages.
 PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libuv1-dev libssl-dev libsqlite3-dev
 libpcre2-dev libjansson-dev"
-PACKAGES_TEST="clang clang-format libclang-rt-14-dev check librabbitmq-dev python3 python3-pika
+PACKAGES_TEST="clang clang-format libclang-rt-dev llvm check librabbitmq-dev python3 python3-pika
 rabbitmq-server sqlite3"
 
 say() {
