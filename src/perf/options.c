@@ -1,7 +1,7 @@
 /* The command line: one table of options, one setter for each shape of value, then the rules that
  * tie options together. Main thread, before anything else runs. */
 #ifdef HAVE_CONFIG_H
-#include "config.h"
+#include <config.h>
 #endif
 
 #include "perf/options.h"
