@@ -21,7 +21,7 @@ struct lev_store_options {
     uint32_t slice_ms;            /* longest slice of clearing up between commits (10) */
     uint32_t retry_ms;            /* pause before a failed commit is tried again (1000) */
     uint32_t stop_patience_ms;    /* lev_store_stop gives up on a failing disk after it (10,000) */
-    uint32_t cache_bytes;         /* writer's page cache (32 MiB); the reader has a quarter of it */
+    uint32_t cache_bytes;         /* writer's page cache (8 MiB); the reader has a quarter of it */
     const char *vfs;              /* SQLite VFS to use, for tests */
 };
 
