@@ -19,3 +19,22 @@ libbroker_a_SOURCES += \
 	src/broker/topic.c src/broker/topic.h \
 	src/broker/topology.c src/broker/topology.h src/broker/topology_int.h \
 	src/broker/topology_text.c src/broker/topology_text.h
+
+# Queues, consumers, channels, the vhost around them.
+libbroker_a_SOURCES += \
+	src/broker/batch.c \
+	src/broker/chan.c src/broker/chan.h \
+	src/broker/client.c src/broker/client.h \
+	src/broker/confirm.c \
+	src/broker/consume.c src/broker/consume.h \
+	src/broker/consumer.c src/broker/consumer.h \
+	src/broker/declare.c src/broker/declare.h \
+	src/broker/entries.c \
+	src/broker/names.c src/broker/names.h \
+	src/broker/publish.c src/broker/publish.h \
+	src/broker/queue.c src/broker/queue.h \
+	src/broker/queue_args.c src/broker/queue_args.h \
+	src/broker/reply.c \
+	src/broker/tx.c \
+	src/broker/vhost.c src/broker/vhost.h src/broker/vhost_int.h \
+	src/broker/window.c

@@ -1,0 +1,170 @@
+/* basic.consume, basic.cancel and basic.get. See consume.h. */
+#include "broker/consume.h"
+
+#include "base/mem.h"
+#include "broker/declare.h"
+#include "broker/queue.h"
+#include "broker/vhost_int.h"
+
+/* --- consumers --- */
+
+static int check_consume(struct lev_chan *ch, struct lev_queue *q, const struct lev_consume_args *a,
+                         struct lev_error *err)
+{
+    if (q->exclusive_consumer || (a->exclusive && q->n_consumers))
+        return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
+                        LEV_FMT(q->dest.name), LEV_FMT(ch->client->vhost->name));
+    return 0;
+}
+
+static int check_tag(struct lev_chan *ch, struct lev_bytes tag, struct lev_error *err)
+{
+    if (lev_map_get(&ch->consumers, tag))
+        return lev_fail(err, LEV_NOT_ALLOWED, "attempt to reuse consumer tag '%.*s'", LEV_FMT(tag));
+    return 0;
+}
+
+static void join_channel(struct lev_chan *ch, struct lev_consumer *c)
+{
+    lev_map_put(&ch->consumers, c->tag, c);
+    lev_list_push_back(&ch->consumer_list, &c->chan_node);
+    ch->client->vhost->n_consumers++;
+}
+
+int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_consume_args *a,
+                struct lev_consumer **c_r, struct lev_error *err)
+{
+    struct lev_queue *q;
+    if (check_tag(ch, a->tag, err) < 0 || lev_queue_find(ch->client, queue, &q, err) < 0 ||
+        check_consume(ch, q, a, err) < 0)
+        return -1;
+    struct lev_consumer *c = lev_consumer_new(ch, q, a);
+    join_channel(ch, c);
+    lev_list_push_back(&q->consumers, &c->queue_node);
+    q->n_consumers++;
+    q->had_consumer = true;
+    if (a->exclusive)
+        q->exclusive_consumer = c;
+    lev_vhost_mark(q->vhost, q); /* the store gets a reserve of delivered_to */
+    *c_r = c;
+    return 0;
+}
+
+struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag)
+{
+    return lev_map_get(&ch->consumers, tag);
+}
+
+static void leave_queue(struct lev_consumer *c)
+{
+    struct lev_queue *q = c->queue;
+    lev_list_remove(&c->ready_node);
+    lev_list_remove(&c->queue_node);
+    q->n_consumers--;
+    if (q->exclusive_consumer == c)
+        q->exclusive_consumer = NULL;
+    lev_vhost_mark(q->vhost, q);
+}
+
+void lev_consumer_end(struct lev_consumer *c, bool by_server)
+{
+    struct lev_chan *ch = c->chan;
+    struct lev_queue *q = c->queue;
+    lev_map_remove(&ch->consumers, c->tag);
+    lev_list_remove(&c->chan_node);
+    lev_chan_forget_consumer(ch, c);
+    ch->client->vhost->n_consumers--;
+    if (q)
+        leave_queue(c);
+    if (ch->reply_consumer == c)
+        ch->reply_consumer = NULL;
+    struct lev_out *o = lev_client_push(ch->client, 0);
+    o->kind = by_server ? LEV_OUT_CANCEL : LEV_OUT_RETIRE;
+    o->channel = ch->number;
+    o->consumer = c;
+    if (q && q->auto_delete && !q->n_consumers && !q->deleted)
+        lev_queue_destroy(q);
+}
+
+/* --- basic.get --- */
+
+static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_entry *e, bool no_ack)
+{
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
+    o->kind = LEV_OUT_GET_OK;
+    o->channel = ch->number;
+    o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
+    o->n = (uint32_t)lev_queue_ready(q);
+    if (no_ack) {
+        o->tag = ++ch->last_tag;
+        lev_queue_settled(q, e->pos, e->flags, e->batch, e->op, e->msg);
+    } else {
+        struct lev_unacked u = {.queue = q,
+                                .msg = lev_msg_ref(e->msg),
+                                .pos = e->pos,
+                                .batch = e->batch,
+                                .op = e->op,
+                                .flags = e->flags};
+        o->tag = lev_chan_track(ch, &u);
+    }
+    o->u.msg = e->msg;
+}
+
+/* Answers now if that is possible. */
+static bool try_get(struct lev_chan *ch, struct lev_queue *q, bool no_ack)
+{
+    struct lev_entry e;
+    if (lev_queue_take(q, &e)) {
+        give(ch, q, &e, no_ack);
+        lev_window_balance(q);
+        return true;
+    }
+    lev_window_balance(q);
+    if (q->front.len)
+        return try_get(ch, q, no_ack);
+    if (q->mid_count)
+        return false;
+    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
+    o->kind = LEV_OUT_GET_EMPTY;
+    o->channel = ch->number;
+    return true;
+}
+
+int lev_get(struct lev_chan *ch, struct lev_bytes queue, bool no_ack, struct lev_error *err)
+{
+    struct lev_queue *q;
+    if (lev_queue_find(ch->client, queue, &q, err) < 0)
+        return -1;
+    if (try_get(ch, q, no_ack))
+        return 0;
+    struct lev_get *g = lev_xcalloc(1, sizeof(*g));
+    g->chan = ch;
+    g->no_ack = no_ack;
+    lev_list_init(&g->node);
+    lev_list_push_back(&q->getters, &g->node);
+    ch->pending_get = g;
+    ch->client->suspended = true;
+    return 0;
+}
+
+void lev_get_abandon(struct lev_chan *ch)
+{
+    struct lev_get *g = ch->pending_get;
+    ch->pending_get = NULL;
+    if (!g)
+        return;
+    lev_list_remove(&g->node);
+    free(g);
+    ch->client->suspended = false;
+}
+
+void lev_queue_serve_getters(struct lev_queue *q)
+{
+    while (!lev_list_empty(&q->getters)) {
+        struct lev_get *g = LEV_LIST_ENTRY(q->getters.next, struct lev_get, node);
+        struct lev_chan *ch = g->chan;
+        if (!try_get(ch, q, g->no_ack))
+            return;
+        lev_get_abandon(ch);
+    }
+}

@@ -1,0 +1,57 @@
+/* Consumers. See consumer.h. */
+#include "broker/consumer.h"
+
+#include "base/mem.h"
+#include "broker/queue.h"
+
+struct lev_consumer *lev_consumer_new(struct lev_chan *ch, struct lev_queue *q,
+                                      const struct lev_consume_args *a)
+{
+    struct lev_consumer *c = lev_xcalloc(1, sizeof(*c));
+    c->chan = ch;
+    c->queue = q;
+    c->tag = lev_bytes_dup(a->tag);
+    c->arguments = lev_bytes_dup(a->arguments);
+    c->priority = a->priority;
+    c->prefetch = ch->prefetch;
+    c->no_ack = a->no_ack;
+    c->exclusive = a->exclusive;
+    lev_list_init(&c->chan_node);
+    lev_list_init(&c->queue_node);
+    lev_list_init(&c->ready_node);
+    return c;
+}
+
+void lev_consumer_free(struct lev_consumer **cp)
+{
+    struct lev_consumer *c = *cp;
+    *cp = NULL;
+    if (!c)
+        return;
+    lev_bytes_free(&c->tag);
+    lev_bytes_free(&c->arguments);
+    free(c->prefix);
+    free(c);
+}
+
+bool lev_consumer_can_take(const struct lev_consumer *c)
+{
+    const struct lev_chan *ch = c->chan;
+    if (ch->client->parked)
+        return false;
+    if (c->no_ack)
+        return true;
+    if (c->prefetch && c->unacked >= c->prefetch)
+        return false;
+    return ch->prefetch_global == 0 || ch->n_unacked_consumed < ch->prefetch_global;
+}
+
+void lev_consumer_wake(struct lev_consumer *c)
+{
+    struct lev_queue *q = c->queue;
+    if (!q || lev_list_linked(&c->ready_node) || !lev_consumer_can_take(c))
+        return;
+    lev_queue_link_ready(q, c);
+    if (lev_queue_ready(q))
+        lev_queue_kick(q);
+}

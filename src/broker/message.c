@@ -1,0 +1,51 @@
+/* Messages. See message.h. */
+#include "broker/message.h"
+
+#include <stdlib.h>
+
+#ifdef LEV_DEBUG_CHECKS
+static _Atomic int64_t live;
+#define LIVE_ADD(n) atomic_fetch_add_explicit(&live, (n), memory_order_relaxed)
+int64_t lev_msg_live(void)
+{
+    return atomic_load_explicit(&live, memory_order_relaxed);
+}
+#else
+#define LIVE_ADD(n) ((void)0)
+int64_t lev_msg_live(void)
+{
+    return 0;
+}
+#endif
+
+struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, struct lev_bytes props,
+                            uint32_t body_len)
+{
+    size_t fixed = exchange.len + key.len + props.len;
+    struct lev_msg *m = malloc(sizeof(*m) + fixed + body_len);
+    if (!m)
+        return NULL;
+    atomic_init(&m->refs, 1);
+    m->persistent = 0;
+    m->priority = 0;
+    m->exchange_len = (uint8_t)exchange.len;
+    m->key_len = (uint8_t)key.len;
+    m->props_len = (uint32_t)props.len;
+    m->body_len = body_len;
+    m->expiration_ms = UINT64_MAX;
+    uint8_t *d = m->data;
+    if (exchange.len)
+        memcpy(d, exchange.ptr, exchange.len);
+    if (key.len)
+        memcpy(d + exchange.len, key.ptr, key.len);
+    if (props.len)
+        memcpy(d + exchange.len + key.len, props.ptr, props.len);
+    LIVE_ADD(1);
+    return m;
+}
+
+void lev_msg_destroy(struct lev_msg *m)
+{
+    LIVE_ADD(-1);
+    free(m);
+}

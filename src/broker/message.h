@@ -1,0 +1,85 @@
+/* CONTRACT. A message: one immutable, reference-counted allocation holding exchange, routing key, the raw
+ * property octets as received, and the body. Shared between threads; only the count ever changes
+ * after the body is complete. */
+#ifndef LEV_BROKER_MESSAGE_H
+#define LEV_BROKER_MESSAGE_H
+
+#include <stdatomic.h>
+
+#include "base/bytes.h"
+
+struct lev_msg {
+    _Atomic uint32_t refs;
+    uint8_t persistent;   /* delivery-mode 2 */
+    uint8_t priority;     /* property, 0 when absent */
+    uint8_t exchange_len; /* data: exchange, routing key, properties, body, in this order */
+    uint8_t key_len;
+    uint32_t props_len;
+    uint32_t body_len;
+    uint64_t expiration_ms; /* per-message TTL in ms; UINT64_MAX: none */
+    uint8_t data[];
+};
+
+/* A message with room for a body of body_len octets (copied by the caller through lev_msg_body_mut until
+ * complete) and one reference. props is the raw flag word and property list. NULL when memory is out
+ * (body_len is sized by a peer). exchange.len and key.len <= 255. Any thread. */
+struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, struct lev_bytes props,
+                            uint32_t body_len);
+
+/* Drops the last reference's memory. Use lev_msg_unref. */
+void lev_msg_destroy(struct lev_msg *m);
+
+static inline struct lev_msg *lev_msg_ref(struct lev_msg *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
+}
+
+/* Gives up one reference; *m becomes NULL. Accepts a pointer to NULL. */
+static inline void lev_msg_unref(struct lev_msg **m)
+{
+    struct lev_msg *x = *m;
+    *m = NULL;
+    if (!x)
+        return;
+    /* the only owner needs no locked instruction */
+    if (atomic_load_explicit(&x->refs, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) == 1)
+        lev_msg_destroy(x);
+}
+
+static inline struct lev_bytes lev_msg_exchange(const struct lev_msg *m)
+{
+    return lev_bytes(m->data, m->exchange_len);
+}
+
+static inline struct lev_bytes lev_msg_key(const struct lev_msg *m)
+{
+    return lev_bytes(m->data + m->exchange_len, m->key_len);
+}
+
+static inline struct lev_bytes lev_msg_props(const struct lev_msg *m)
+{
+    return lev_bytes(m->data + m->exchange_len + m->key_len, m->props_len);
+}
+
+static inline uint8_t *lev_msg_body_mut(struct lev_msg *m)
+{
+    return m->data + m->exchange_len + m->key_len + m->props_len;
+}
+
+static inline struct lev_bytes lev_msg_body(const struct lev_msg *m)
+{
+    return lev_bytes(m->data + m->exchange_len + m->key_len + m->props_len, m->body_len);
+}
+
+/* Octets the message takes in memory, header included: what limits and accounts count. */
+static inline size_t lev_msg_size(const struct lev_msg *m)
+{
+    return sizeof(*m) + m->exchange_len + m->key_len + m->props_len + m->body_len;
+}
+
+/* Live messages in the process: tests end with 0. */
+int64_t lev_msg_live(void);
+
+#endif

@@ -1,0 +1,151 @@
+/* Publishing. See publish.h. */
+#include "broker/publish.h"
+
+#include "base/mem.h"
+#include "broker/consume.h"
+#include "broker/queue.h"
+#include "broker/vhost_int.h"
+
+enum { TX_MAX_BYTES = 256 << 20 };
+
+void lev_publish_return(struct lev_chan *ch, struct lev_msg *msg)
+{
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(msg) + LEV_OUT_CONTENT_OVERHEAD);
+    o->kind = LEV_OUT_RETURN;
+    o->channel = ch->number;
+    o->u.msg = lev_msg_ref(msg);
+}
+
+/* --- the channel's last route --- */
+
+static struct lev_queue *memo_get(const struct lev_chan *ch, const struct lev_msg *m)
+{
+    const struct lev_route_memo *r = &ch->memo;
+    const struct lev_vhost *v = ch->client->vhost;
+    size_t n = (size_t)m->exchange_len + m->key_len;
+    if (!r->valid || r->exchange_len != m->exchange_len || r->key_len != m->key_len ||
+        memcmp(r->bytes, m->data, n) != 0 || r->queue_epoch != v->queue_epoch ||
+        r->topology_epoch != lev_topology_epoch(v->topology))
+        return NULL;
+    return r->queue;
+}
+
+static void memo_put(struct lev_chan *ch, const struct lev_msg *m, struct lev_queue *q)
+{
+    struct lev_route_memo *r = &ch->memo;
+    size_t n = (size_t)m->exchange_len + m->key_len;
+    r->valid = n <= sizeof(r->bytes);
+    if (!r->valid)
+        return;
+    memcpy(r->bytes, m->data, n);
+    r->exchange_len = m->exchange_len;
+    r->key_len = m->key_len;
+    r->queue = q;
+    r->queue_epoch = ch->client->vhost->queue_epoch;
+    r->topology_epoch = lev_topology_epoch(ch->client->vhost->topology);
+}
+
+/* --- the checks, in RabbitMQ's order --- */
+
+static struct lev_exchange *checked_exchange(struct lev_chan *ch, const struct lev_publish *p,
+                                             struct lev_error *err)
+{
+    struct lev_vhost *v = ch->client->vhost;
+    struct lev_bytes name = lev_msg_exchange(p->msg);
+    struct lev_exchange *x = lev_exchange_get(v->topology, name);
+    if (!x) {
+        lev_fail(err, LEV_NOT_FOUND, "no exchange '%.*s' in vhost '%.*s'", LEV_FMT(name), LEV_FMT(v->name));
+        return NULL;
+    }
+    if (lev_exchange_is_internal(x)) {
+        lev_fail(err, LEV_ACCESS_REFUSED, "cannot publish to internal exchange '%.*s' in vhost '%.*s'",
+                 LEV_FMT(name), LEV_FMT(v->name));
+        return NULL;
+    }
+    return x;
+}
+
+static int check_content(const struct lev_chan *ch, const struct lev_publish *p, struct lev_error *err)
+{
+    if (p->wants_reply && !ch->reply_consumer)
+        return lev_fail(err, LEV_PRECONDITION_FAILED, "fast reply consumer does not exist");
+    if (p->content_error) {
+        *err = *p->content_error;
+        return -1;
+    }
+    if (ch->tx_mode && ch->tx.bytes > TX_MAX_BYTES)
+        return lev_fail(err, LEV_RESOURCE_ERROR, "transaction holds more than %d bytes", TX_MAX_BYTES);
+    return 0;
+}
+
+/* --- where it goes --- */
+
+static struct lev_queue *queue_of(struct lev_dest *d)
+{
+    return LEV_CONTAINER(d, struct lev_queue, dest);
+}
+
+static void enqueue(struct lev_chan *ch, const struct lev_publish *p, const struct lev_route *r,
+                    bool routed)
+{
+    uint64_t batch = 0;
+    if (r->n == 0 && !routed && p->mandatory)
+        lev_publish_return(ch, p->msg);
+    for (size_t i = 0; i < r->n; i++) {
+        uint64_t b = lev_queue_publish(queue_of(r->dests[i]), p->msg);
+        batch = b > batch ? b : batch;
+    }
+    if (ch->confirm_mode)
+        lev_confirm_add(ch, batch, false);
+}
+
+static void into_tx(struct lev_chan *ch, const struct lev_publish *p, const struct lev_route *r)
+{
+    struct lev_queue *few[16], **queues = few;
+    if (r->n > 16)
+        queues = lev_xmalloc(r->n * sizeof(struct lev_queue *));
+    for (size_t i = 0; i < r->n; i++)
+        queues[i] = queue_of(r->dests[i]);
+    lev_tx_publish(ch, lev_msg_ref(p->msg), queues, r->n, p->mandatory);
+    if (queues != few)
+        free(queues);
+}
+
+static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev_error *err)
+{
+    struct lev_vhost *v = ch->client->vhost;
+    struct lev_exchange *x = checked_exchange(ch, p, err);
+    if (!x || check_content(ch, p, err) < 0)
+        return -1;
+    bool direct = p->msg->exchange_len == 0;
+    if (direct && lev_is_reply_name(p->keys[0])) {
+        lev_reply_deliver(v, p->keys[0], p->msg);
+        enqueue(ch, p, &(struct lev_route){0}, true);
+        return 0;
+    }
+    const struct lev_route *r = lev_route(v->topology, x, p->keys, p->n_keys, p->headers);
+    if (r->n == 1 && p->n_keys == 1 && direct)
+        memo_put(ch, p->msg, queue_of(r->dests[0]));
+    if (ch->tx_mode)
+        into_tx(ch, p, r);
+    else
+        enqueue(ch, p, r, false);
+    return 0;
+}
+
+int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *err)
+{
+    struct lev_queue *q = p->n_keys == 1 && !p->content_error && !p->wants_reply && !ch->tx_mode
+                              ? memo_get(ch, p->msg)
+                              : NULL;
+    int rc = 0;
+    if (q) {
+        uint64_t batch = lev_queue_publish(q, p->msg);
+        if (ch->confirm_mode)
+            lev_confirm_add(ch, batch, false);
+    } else {
+        rc = publish_routed(ch, p, err);
+    }
+    lev_msg_unref(&p->msg);
+    return rc;
+}

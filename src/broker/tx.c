@@ -1,0 +1,136 @@
+/* Transactions (class tx). Publishes are routed when they arrive and enqueued at commit; acks take effect at
+ * commit. Everything a commit does happens within one hold of the vhost's lock, so it is in one batch of
+ * the store: all or nothing, over all queues, also after a crash. Under the vhost's lock. */
+#include "base/mem.h"
+#include "broker/publish.h"
+#include "broker/queue.h"
+#include "broker/vhost_int.h"
+
+int lev_tx_select(struct lev_chan *ch, struct lev_error *err)
+{
+    if (ch->confirm_mode)
+        return lev_fail(err, LEV_PRECONDITION_FAILED, "cannot switch from confirm to tx mode");
+    ch->tx_mode = true;
+    return 0;
+}
+
+static int need_tx(const struct lev_chan *ch, struct lev_error *err)
+{
+    if (ch->tx_mode)
+        return 0;
+    return lev_fail(err, LEV_PRECONDITION_FAILED, "channel is not transactional");
+}
+
+void lev_tx_publish(struct lev_chan *ch, struct lev_msg *msg, struct lev_queue *const *queues,
+                    size_t n_queues, bool mandatory)
+{
+    struct lev_tx *tx = &ch->tx;
+    if (tx->n_publishes == tx->cap_publishes) {
+        tx->cap_publishes = tx->cap_publishes ? tx->cap_publishes * 2 : 16;
+        tx->publishes = lev_xrealloc(tx->publishes, tx->cap_publishes * sizeof(*tx->publishes));
+    }
+    struct lev_tx_publish *p = &tx->publishes[tx->n_publishes++];
+    *p = (struct lev_tx_publish){.msg = msg, .n_queues = n_queues, .mandatory = mandatory};
+    p->queues = lev_xmalloc(n_queues * sizeof(struct lev_queue *));
+    for (size_t i = 0; i < n_queues; i++)
+        p->queues[i] = lev_queue_ref(queues[i]);
+    tx->bytes += lev_msg_size(msg);
+}
+
+void lev_tx_settle(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)
+{
+    struct lev_tx *tx = &ch->tx;
+    if (tx->n_settles == tx->cap_settles) {
+        tx->cap_settles = tx->cap_settles ? tx->cap_settles * 2 : 16;
+        tx->settles = lev_xrealloc(tx->settles, tx->cap_settles * sizeof(*tx->settles));
+    }
+    u->in_tx = true;
+    tx->settles[tx->n_settles++] = (struct lev_tx_settle){.tag = u->tag, .how = how};
+}
+
+static struct lev_unacked *in_tx(struct lev_chan *ch, uint64_t tag)
+{
+    struct lev_unacked_list *l = &ch->unacked;
+    size_t lo = 0, hi = l->len;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (l->a[l->first + mid].tag < tag)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return &l->a[l->first + lo];
+}
+
+/* Drops the publishes and the list of settles (which are restored or applied by now). */
+static void forget(struct lev_tx *tx)
+{
+    for (size_t i = 0; i < tx->n_publishes; i++) {
+        struct lev_tx_publish *p = &tx->publishes[i];
+        lev_msg_unref(&p->msg);
+        for (size_t k = 0; k < p->n_queues; k++)
+            lev_queue_unref(&p->queues[k]);
+        free(p->queues);
+    }
+    free(tx->publishes);
+    free(tx->settles);
+    *tx = (struct lev_tx){0};
+}
+
+void lev_tx_clear(struct lev_chan *ch)
+{
+    for (size_t i = 0; i < ch->tx.n_settles; i++)
+        in_tx(ch, ch->tx.settles[i].tag)->in_tx = false;
+    forget(&ch->tx);
+}
+
+int lev_tx_rollback(struct lev_chan *ch, struct lev_error *err)
+{
+    if (need_tx(ch, err) < 0)
+        return -1;
+    lev_tx_clear(ch);
+    return 0;
+}
+
+static void commit_publish(struct lev_chan *ch, struct lev_tx_publish *p)
+{
+    if (!p->n_queues && p->mandatory)
+        lev_publish_return(ch, p->msg);
+    for (size_t i = 0; i < p->n_queues; i++)
+        if (!p->queues[i]->deleted)
+            lev_queue_publish(p->queues[i], p->msg);
+}
+
+int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)
+{
+    struct lev_vhost *v = ch->client->vhost;
+    struct lev_tx *tx = &ch->tx;
+    if (need_tx(ch, err) < 0)
+        return -1;
+    size_t ops_before = v->open->n_ops;
+    for (size_t i = 0; i < tx->n_publishes; i++)
+        commit_publish(ch, &tx->publishes[i]);
+    for (size_t i = 0; i < tx->n_settles; i++) {
+        struct lev_unacked *u = in_tx(ch, tx->settles[i].tag);
+        u->in_tx = false;
+        lev_chan_apply(ch, u, tx->settles[i].how);
+    }
+    lev_chan_trim(ch);
+    ch->tx_batch = v->open->n_ops > ops_before ? v->open->id : 0;
+    forget(tx);
+    ch->tx_committing = true;
+    lev_list_push_back(&v->confirm_waiting, &ch->wait_node);
+    lev_tx_flush(ch, v->durable);
+    return 0;
+}
+
+void lev_tx_flush(struct lev_chan *ch, uint64_t durable)
+{
+    if (!ch->tx_committing || ch->tx_batch > durable)
+        return;
+    lev_list_remove(&ch->wait_node);
+    ch->tx_committing = false;
+    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
+    o->kind = LEV_OUT_COMMIT_OK;
+    o->channel = ch->number;
+}

@@ -1,0 +1,313 @@
+/* A virtual host: its lock, the end of a run, and what the store tells. See vhost.h and store.h.
+ *
+ * Threads: everything runs under the vhost's lock; the store's callbacks come from its threads and take it. */
+#include "broker/vhost_int.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "broker/consume.h"
+#include "broker/declare.h"
+
+/* Positions that the store believes handed out beyond what was: so few queue rows are written for
+ * deliveries alone, and after a crash nothing that was handed out comes back without the flag. */
+enum { DELIVERED_RESERVE = 65536 };
+
+static struct lev_dest *topology_queue(void *ctx, struct lev_bytes name)
+{
+    struct lev_vhost *v = ctx;
+    struct lev_queue *q = lev_map_get(&v->queues, name);
+    return q ? &q->dest : NULL;
+}
+
+static void topology_persist(void *ctx, enum lev_op_kind kind, void *def)
+{
+    lev_vhost_op(ctx, &(struct lev_op){.kind = (uint8_t)kind, .u.def = def});
+}
+
+static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
+                                                     .persist = topology_persist};
+
+struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
+                                uint64_t (*now_ms)(void))
+{
+    struct lev_vhost *v = lev_xcalloc(1, sizeof(*v));
+    pthread_mutex_init(&v->mutex, NULL);
+    v->name = lev_bytes_dup(name);
+    v->store = store;
+    v->now_ms = now_ms;
+    v->topology = lev_topology_new(v->name, &topology_ops, v);
+    lev_map_init(&v->queues);
+    lev_map_init(&v->reply_chans);
+    lev_list_init(&v->clients);
+    lev_list_init(&v->kicked);
+    lev_list_init(&v->confirm_run);
+    lev_list_init(&v->confirm_waiting);
+    lev_list_init(&v->throttled);
+    v->next_batch = 1;
+    v->open = lev_batch_new(v->next_batch++);
+    return v;
+}
+
+static void drop_marked(struct lev_vhost *v)
+{
+    for (size_t i = 0; i < v->n_marked; i++)
+        lev_queue_unref(&v->marked[i]);
+    v->n_marked = 0;
+}
+
+void lev_vhost_free(struct lev_vhost **vp)
+{
+    struct lev_vhost *v = *vp;
+    *vp = NULL;
+    if (!v)
+        return;
+    drop_marked(v);
+    LEV_MAP_EACH(slot, &v->queues) {
+        struct lev_queue *q = slot->value;
+        lev_queue_unref(&q);
+    }
+    lev_topology_free(&v->topology);
+    lev_map_deinit(&v->queues);
+    lev_map_deinit(&v->reply_chans);
+    lev_batch_free(&v->open);
+    free(v->marked);
+    free(v->taken);
+    free(v->ids_used);
+    lev_bytes_free(&v->name);
+    pthread_mutex_destroy(&v->mutex);
+    free(v);
+}
+
+struct lev_bytes lev_vhost_name(const struct lev_vhost *v)
+{
+    return v->name;
+}
+
+struct lev_topology *lev_vhost_topology(struct lev_vhost *v)
+{
+    return v->topology;
+}
+
+void lev_vhost_lock(struct lev_vhost *v)
+{
+    pthread_mutex_lock(&v->mutex);
+}
+
+void lev_vhost_unlock(struct lev_vhost *v)
+{
+    pthread_mutex_unlock(&v->mutex);
+}
+
+/* --- the end of a run --- */
+
+static bool something_to_write(const struct lev_vhost *v)
+{
+    return v->open->live > 0 || v->n_marked > 0;
+}
+
+void lev_vhost_end_run(struct lev_vhost *v)
+{
+    while (!lev_list_empty(&v->kicked)) {
+        struct lev_queue *q = LEV_LIST_ENTRY(v->kicked.next, struct lev_queue, kick_node);
+        lev_list_remove(&q->kick_node);
+        lev_queue_dispatch(q);
+    }
+    while (!lev_list_empty(&v->confirm_run)) {
+        struct lev_chan *ch = LEV_LIST_ENTRY(v->confirm_run.next, struct lev_chan, run_node);
+        lev_list_remove(&ch->run_node);
+        lev_confirm_flush(ch, v->durable);
+    }
+    if (!v->woken && something_to_write(v)) {
+        v->woken = true;
+        v->store->ops->wake(v->store);
+    }
+}
+
+bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c)
+{
+    if (!v->failed && v->open->bytes + v->in_flight_bytes < LEV_UNWRITTEN_HIGH)
+        return false;
+    if (!lev_list_linked(&c->throttle_node))
+        lev_list_push_back(&v->throttled, &c->throttle_node);
+    return true;
+}
+
+static void release_throttled(struct lev_vhost *v)
+{
+    if (v->failed || v->open->bytes + v->in_flight_bytes > LEV_UNWRITTEN_LOW)
+        return;
+    while (!lev_list_empty(&v->throttled)) {
+        struct lev_client *c = LEV_LIST_ENTRY(v->throttled.next, struct lev_client, throttle_node);
+        lev_list_remove(&c->throttle_node);
+        if (!c->notified) {
+            c->notified = true;
+            c->sink->notify(c);
+        }
+    }
+}
+
+/* --- what the store tells --- */
+
+/* What waited for batches up to v->durable goes on. */
+static void settle_waiting(struct lev_vhost *v)
+{
+    LEV_LIST_EACH(it, nx, &v->confirm_waiting) {
+        struct lev_chan *ch = LEV_LIST_ENTRY(it, struct lev_chan, wait_node);
+        if (ch->tx_mode)
+            lev_tx_flush(ch, v->durable);
+        else
+            lev_confirm_flush(ch, v->durable);
+    }
+}
+
+/* Fills the rows of the queues that the batch touched. False when none needs writing. */
+static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
+{
+    bool needed = false;
+    b->marks = lev_xmalloc(v->n_marked * sizeof(*b->marks));
+    b->cap_marks = v->n_marked;
+    for (size_t i = 0; i < v->n_marked; i++) {
+        struct lev_queue *q = v->marked[i];
+        if (q->deleted)
+            continue;
+        uint64_t to = q->delivered_to + (q->n_consumers ? DELIVERED_RESERVE : 0);
+        needed |= q->delivered_to > q->reserved_to || (!q->n_consumers && to != q->reserved_to);
+        b->marks[b->n_marks++] =
+            (struct lev_queue_mark){.queue_id = q->id, .next_pos = q->next_pos, .delivered_to = to};
+    }
+    return needed;
+}
+
+static void commit_marks(struct lev_vhost *v, const struct lev_batch *b)
+{
+    for (size_t i = 0, k = 0; i < v->n_marked; i++)
+        if (!v->marked[i]->deleted)
+            v->marked[i]->reserved_to = b->marks[k++].delivered_to;
+}
+
+static struct lev_batch *on_take(void *ctx)
+{
+    struct lev_vhost *v = ctx;
+    lev_vhost_lock(v);
+    v->woken = false;
+    struct lev_batch *b = v->open;
+    bool marks = v->n_marked && write_marks(v, b);
+    if (!b->live && !marks) {
+        /* everything cancelled: nothing to write, and all before is durable */
+        v->durable = b->id;
+        drop_marked(v);
+        lev_batch_free(&b);
+        v->open = lev_batch_new(v->next_batch++);
+        settle_waiting(v);
+        release_throttled(v);
+        lev_vhost_end_run(v);
+        lev_vhost_unlock(v);
+        return NULL;
+    }
+    commit_marks(v, b);
+    v->in_flight_bytes += b->bytes;
+    v->open = lev_batch_new(v->next_batch++);
+    struct lev_queue **marked = v->marked;
+    size_t n = v->n_marked, cap = v->cap_marked;
+    v->marked = v->taken;
+    v->cap_marked = v->cap_taken;
+    v->n_marked = 0;
+    v->taken = marked;
+    v->n_taken = n;
+    v->cap_taken = cap;
+    lev_vhost_unlock(v);
+    return b;
+}
+
+static void on_done(void *ctx, struct lev_batch *b)
+{
+    struct lev_vhost *v = ctx;
+    lev_vhost_lock(v);
+    v->durable = b->id;
+    v->in_flight_bytes -= b->bytes;
+    for (size_t i = 0; i < v->n_taken; i++) {
+        lev_window_stored(v->taken[i]);
+        lev_queue_unref(&v->taken[i]);
+    }
+    v->n_taken = 0;
+    settle_waiting(v);
+    release_throttled(v);
+    lev_vhost_end_run(v);
+    lev_vhost_unlock(v);
+    lev_batch_free(&b);
+}
+
+static void on_trouble(void *ctx, int rc, const char *text)
+{
+    struct lev_vhost *v = ctx;
+    lev_vhost_lock(v);
+    v->failed = rc < 0;
+    if (rc < 0)
+        lev_log_error("vhost %.*s: cannot write to the store: %s; publishers are held back",
+                      LEV_FMT(v->name), text);
+    else
+        lev_log_warn("vhost %.*s: the store takes writes again", LEV_FMT(v->name));
+    release_throttled(v);
+    lev_vhost_unlock(v);
+}
+
+static void on_loaded(void *ctx, struct lev_read *r)
+{
+    struct lev_vhost *v = ctx;
+    struct lev_queue *q = r->user;
+    lev_vhost_lock(v);
+    lev_window_loaded(q, r);
+    lev_queue_unref(&q);
+    lev_vhost_end_run(v);
+    lev_vhost_unlock(v);
+    lev_read_free(&r);
+}
+
+const struct lev_store_client lev_vhost_store_client = {
+    .take = on_take, .done = on_done, .trouble = on_trouble, .loaded = on_loaded};
+
+/* --- recovery --- */
+
+static void recover_exchange(void *ctx, const struct lev_exchange_def *d)
+{
+    struct lev_vhost *v = ctx;
+    lev_topology_restore_exchange(v->topology, d);
+}
+
+static void recover_queue(void *ctx, const struct lev_queue_def *d, const struct lev_queue_state *s)
+{
+    struct lev_vhost *v = ctx;
+    struct lev_queue *q = lev_queue_new(v, d);
+    lev_map_put(&v->queues, q->dest.name, q);
+    lev_vhost_use_queue_id(v, d->queue_id);
+    lev_window_recover(q, s);
+}
+
+static void recover_binding(void *ctx, const struct lev_binding_def *d)
+{
+    struct lev_vhost *v = ctx;
+    if (!lev_topology_restore_binding(v->topology, d))
+        lev_log_warn("vhost %.*s: a stored binding of exchange '%.*s' leads nowhere", LEV_FMT(v->name),
+                     LEV_FMT(d->source));
+}
+
+const struct lev_recovery lev_vhost_recovery = {
+    .exchange = recover_exchange, .queue = recover_queue, .binding = recover_binding};
+
+/* --- counters --- */
+
+void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
+{
+    lev_vhost_lock(v);
+    *out = (struct lev_vhost_stats){.exchanges = lev_exchange_count(v->topology),
+                                    .queues = v->queues.len,
+                                    .consumers = v->n_consumers,
+                                    .channels = v->n_channels,
+                                    .connections = v->n_clients};
+    LEV_MAP_EACH(slot, &v->queues) {
+        const struct lev_queue *q = slot->value;
+        out->ready += lev_queue_ready(q);
+        out->unacked += q->unacked;
+    }
+    lev_vhost_unlock(v);
+}

@@ -1,0 +1,46 @@
+/* A virtual host: exchanges, queues, consumers behind one mutex.
+ *
+ * Everything in src/broker but this file's store callbacks expects the vhost's lock to be held. A loop parses a
+ * block of input into commands, locks, applies the run of commands, calls lev_vhost_end_run, and unlocks. */
+#ifndef LEV_BROKER_VHOST_H
+#define LEV_BROKER_VHOST_H
+
+#include "broker/client.h"
+#include "broker/error.h"
+#include "broker/store.h"
+
+struct lev_vhost;
+struct lev_topology;
+struct lev_queue;
+
+/* A vhost named name over store (borrowed; NULL never). now_ms is the wall clock in milliseconds, called at most once
+ * per run of commands. Never NULL. */
+struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
+                                uint64_t (*now_ms)(void));
+/* No connection is left and the store is stopped. Accepts a pointer to NULL. */
+void lev_vhost_free(struct lev_vhost **v);
+
+/* Pass these with the vhost as ctx: to lev_store_recover before, and to lev_store_start after it. */
+extern const struct lev_recovery lev_vhost_recovery;
+extern const struct lev_store_client lev_vhost_store_client;
+
+struct lev_bytes lev_vhost_name(const struct lev_vhost *v);
+struct lev_topology *lev_vhost_topology(struct lev_vhost *v);
+
+void lev_vhost_lock(struct lev_vhost *v);
+void lev_vhost_unlock(struct lev_vhost *v);
+/* End of a run of commands: dispatches kicked queues, sends due confirms, wakes the store. Lock held. */
+void lev_vhost_end_run(struct lev_vhost *v);
+
+/* True when publishers must be held back: the store is behind, or failing. The client is notified when it is
+ * over. Lock held. */
+bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c);
+
+/* Counters for tests, metrics and logs. Takes the lock. */
+struct lev_vhost_stats {
+    size_t exchanges, queues, consumers, channels, connections;
+    uint64_t ready, unacked;
+};
+void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out);
+
+#endif

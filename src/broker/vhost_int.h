@@ -1,0 +1,62 @@
+/* A virtual host's inside, for the broker's own files. See vhost.h. */
+#ifndef LEV_BROKER_VHOST_INT_H
+#define LEV_BROKER_VHOST_INT_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "broker/queue.h"
+#include "broker/vhost.h"
+
+enum {
+    LEV_UNWRITTEN_HIGH = 64 << 20, /* store bytes in flight that hold publishers back */
+    LEV_UNWRITTEN_LOW = 16 << 20,
+    LEV_MEMORY_PRESSURE = 256 << 20, /* ready message bytes in memory that make windows small */
+};
+
+struct lev_vhost {
+    pthread_mutex_t mutex;
+    struct lev_bytes name; /* owned */
+    struct lev_store *store;
+    uint64_t (*now_ms)(void);
+    struct lev_topology *topology;
+    struct lev_map queues;      /* by name */
+    struct lev_map reply_chans; /* channel by direct reply-to name */
+    uint64_t queue_epoch;       /* changes when a queue comes or goes */
+    uint32_t last_queue_id;
+    uint8_t *ids_used; /* bitmap of queue ids in use */
+    uint32_t ids_cap;
+    struct lev_list clients;
+    struct lev_list kicked;          /* lev_queue.kick_node */
+    struct lev_list confirm_run;     /* lev_chan.run_node */
+    struct lev_list confirm_waiting; /* lev_chan.wait_node */
+    struct lev_list throttled;       /* lev_client.throttle_node */
+
+    struct lev_batch *open;
+    struct lev_queue **marked; /* counted references; distinct queues of the open batch */
+    size_t n_marked, cap_marked;
+    struct lev_queue **taken; /* the same of the batch being written */
+    size_t n_taken, cap_taken;
+    uint64_t next_batch;
+    uint64_t durable; /* batches up to it are on stable storage */
+    size_t in_flight_bytes;
+    bool woken;  /* the store knows that the open batch has something */
+    bool failed; /* the store cannot write */
+
+    size_t memory; /* bytes of ready messages in memory */
+    size_t n_consumers, n_channels, n_clients;
+};
+
+/* --- batch.c: the open batch --- */
+struct lev_batch *lev_batch_new(uint64_t id);
+/* Appends an operation and returns its index. */
+uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op);
+/* Takes back an ENQUEUE or SPILL of the open batch; norow leaves a NOROW settle in its place. */
+void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t op, bool norow);
+/* The queue's row is to be written with the open batch. */
+void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q);
+uint32_t lev_vhost_take_queue_id(struct lev_vhost *v);
+void lev_vhost_use_queue_id(struct lev_vhost *v, uint32_t id);
+void lev_vhost_drop_queue_id(struct lev_vhost *v, uint32_t id);
+
+#endif

@@ -1,0 +1,283 @@
+/* Windows: what of a queue is in memory, and the traffic between memory and store. See queue.h for the layout
+ * and the invariants, store.h for what the store promises. Under the vhost's lock.
+ *
+ * Becoming paged splits front: its first LEV_WINDOW_KEEP entries stay, the rest becomes the tail. Only
+ * positions that no channel can hold go beyond the split (invariant 3): those never delivered, or any when
+ * nothing is unacknowledged. From then on:
+ *   tail -> middle   when the entry is on disk (lev_window_stored), by dropping it from memory
+ *   middle -> front  by reads, ahead of need
+ *   tail -> front    directly, when the middle is empty
+ * and the queue stops being paged when middle and tail are empty. */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "broker/queue.h"
+#include "broker/vhost_int.h"
+
+/* Windows are this much smaller while the vhost's messages take too much memory. */
+enum { PRESSURE_SHRINK = 64 };
+
+struct limits {
+    uint32_t max, keep;
+    size_t max_bytes, keep_bytes;
+};
+
+static struct limits limits_of(const struct lev_queue *q)
+{
+    struct limits l = {LEV_WINDOW_MAX, LEV_WINDOW_KEEP, LEV_WINDOW_MAX_BYTES, LEV_WINDOW_KEEP_BYTES};
+    if (q->vhost->memory > LEV_MEMORY_PRESSURE) {
+        l.max /= PRESSURE_SHRINK;
+        l.keep /= PRESSURE_SHRINK;
+        l.max_bytes /= PRESSURE_SHRINK;
+        l.keep_bytes /= PRESSURE_SHRINK;
+    }
+    return l;
+}
+
+/* The lowest position that may leave front for the store's side. */
+static uint64_t lowest_free(const struct lev_queue *q)
+{
+    return q->unacked == 0 ? 0 : q->delivered_to;
+}
+
+/* Reads of what leaves now must see the settles issued so far. */
+static void hold_reads(struct lev_queue *q)
+{
+    const struct lev_batch *b = q->vhost->open;
+    q->read_after = b->live || q->vhost->n_marked ? b->id : b->id - 1;
+}
+
+static void begin_paging(struct lev_queue *q, const struct limits *l)
+{
+    uint64_t floor = lowest_free(q);
+    q->tail_handled = 0;
+    while (q->front.len > 1) {
+        const struct lev_entry *last = lev_entries_at(&q->front, q->front.len - 1);
+        if (last->pos < floor || (q->front.len <= l->keep && q->front.bytes <= l->keep_bytes))
+            break;
+        struct lev_entry e = lev_entries_pop_back(&q->front);
+        lev_entries_push_front(&q->tail, &e);
+    }
+    if (!q->tail.len)
+        return;
+    q->paged = true;
+    q->mid_from = q->mid_to = lev_entries_at(&q->tail, 0)->pos;
+    hold_reads(q);
+    while (q->tail_handled < q->tail.len &&
+           lev_entries_at(&q->tail, q->tail_handled)->flags & (LEV_ENTRY_STORED | LEV_ENTRY_SPILLED))
+        q->tail_handled++;
+}
+
+static bool on_disk(const struct lev_queue *q, const struct lev_entry *e)
+{
+    return (e->flags & (LEV_ENTRY_STORED | LEV_ENTRY_SPILLED)) && e->batch <= q->vhost->durable;
+}
+
+static void count_into_middle(struct lev_queue *q, struct lev_entry *e)
+{
+    q->mid_count++;
+    q->mid_bytes += e->msg->body_len;
+    if (e->flags & LEV_ENTRY_STORED) {
+        q->mid_stored++;
+        q->mid_stored_bytes += e->msg->body_len;
+    }
+    q->vhost->memory -= lev_msg_size(e->msg);
+    lev_msg_unref(&e->msg);
+}
+
+static void drop_tail(struct lev_queue *q)
+{
+    while (q->tail.len && on_disk(q, lev_entries_at(&q->tail, 0))) {
+        struct lev_entry e = lev_entries_pop_front(&q->tail);
+        if (q->mid_count == 0 && !q->loading)
+            q->mid_from = e.pos;
+        q->mid_to = e.pos + 1;
+        if (q->tail_handled)
+            q->tail_handled--;
+        count_into_middle(q, &e);
+    }
+    lev_entries_shrink(&q->tail);
+}
+
+/* Front outgrew its window while the queue is paged (a mass requeue): gives its end back to the middle. */
+static void drop_front_end(struct lev_queue *q, const struct limits *l)
+{
+    uint64_t floor = lowest_free(q);
+    bool moved = false;
+    if (q->loading)
+        return;
+    while (q->front.len > l->max || (q->front.len > 1 && q->front.bytes > l->max_bytes)) {
+        struct lev_entry *last = lev_entries_at(&q->front, q->front.len - 1);
+        if (last->pos < floor || !on_disk(q, last))
+            break;
+        struct lev_entry e = lev_entries_pop_back(&q->front);
+        if (q->mid_count == 0)
+            q->mid_to = e.pos + 1;
+        q->mid_from = e.pos;
+        count_into_middle(q, &e);
+        moved = true;
+    }
+    if (moved)
+        hold_reads(q);
+}
+
+/* Moves the tail's beginning straight into front when nothing lies between. */
+static void join_tail(struct lev_queue *q, const struct limits *l)
+{
+    if (q->mid_count || q->loading)
+        return;
+    while (q->tail.len && q->front.len < l->keep && q->front.bytes < l->keep_bytes) {
+        struct lev_entry e = lev_entries_pop_front(&q->tail);
+        if (q->tail_handled)
+            q->tail_handled--;
+        lev_entries_push_back(&q->front, &e);
+    }
+    if (!q->tail.len) {
+        lev_entries_shrink(&q->tail);
+        q->paged = false;
+    }
+}
+
+static void spill_entry(struct lev_queue *q, struct lev_entry *e)
+{
+    struct lev_vhost *v = q->vhost;
+    if (!q->id)
+        q->id = lev_vhost_take_queue_id(v);
+    struct lev_op op = {.kind = LEV_OP_SPILL,
+                        .queue_id = q->id,
+                        .pos = e->pos,
+                        .u.msg = lev_msg_ref(e->msg),
+                        .size = e->msg->body_len};
+    e->op = lev_vhost_op(v, &op);
+    e->batch = v->open->id;
+    e->flags |= LEV_ENTRY_SPILLED;
+}
+
+static void spill_tail(struct lev_queue *q)
+{
+    if (q->tail.len <= LEV_TAIL_MAX && q->tail.bytes <= LEV_TAIL_MAX_BYTES &&
+        q->vhost->memory <= LEV_MEMORY_PRESSURE)
+        return;
+    for (; q->tail_handled < q->tail.len; q->tail_handled++) {
+        struct lev_entry *e = lev_entries_at(&q->tail, q->tail_handled);
+        if (!(e->flags & (LEV_ENTRY_STORED | LEV_ENTRY_SPILLED)))
+            spill_entry(q, e);
+    }
+}
+
+static void read_ahead(struct lev_queue *q, const struct limits *l)
+{
+    struct lev_vhost *v = q->vhost;
+    if (q->loading || !q->mid_count || v->durable < q->read_after)
+        return;
+    if (q->front.len && (q->front.len > l->keep / 2 || q->front.bytes > l->keep_bytes / 2))
+        return;
+    struct lev_read *r = lev_xcalloc(1, sizeof(*r));
+    r->queue_id = q->id;
+    r->from = q->mid_from;
+    r->to = q->mid_to;
+    r->max_items = l->keep;
+    r->max_bytes = l->keep_bytes;
+    r->user = lev_queue_ref(q);
+    r->tag = q->load_gen;
+    q->loading = true;
+    v->store->ops->read(v->store, r);
+}
+
+void lev_window_balance(struct lev_queue *q)
+{
+    struct limits l = {LEV_WINDOW_MAX, LEV_WINDOW_KEEP, LEV_WINDOW_MAX_BYTES, LEV_WINDOW_KEEP_BYTES};
+    bool small = q->front.len <= LEV_WINDOW_MAX / PRESSURE_SHRINK && q->front.bytes < LEV_WINDOW_MAX_BYTES / PRESSURE_SHRINK;
+    if (!q->paged && small) {
+        lev_entries_shrink(&q->front);
+        return;
+    }
+    l = limits_of(q);
+    if (!q->paged) {
+        if (q->front.len <= l.max && q->front.bytes <= l.max_bytes)
+            return;
+        begin_paging(q, &l);
+        if (!q->paged)
+            return;
+    }
+    drop_tail(q);
+    drop_front_end(q, &l);
+    join_tail(q, &l);
+    if (!q->paged)
+        return;
+    spill_tail(q);
+    read_ahead(q, &l);
+}
+
+void lev_window_stored(struct lev_queue *q)
+{
+    if (q->paged && !q->deleted)
+        lev_window_balance(q);
+}
+
+/* Takes one item of a read into front. */
+static void accept(struct lev_queue *q, struct lev_read_item *it)
+{
+    struct lev_entry e = {.msg = it->msg, .pos = it->pos};
+    it->msg = NULL;
+    if (!it->spilled) {
+        e.flags = LEV_ENTRY_STORED;
+        q->mid_stored--;
+        q->mid_stored_bytes -= e.msg->body_len;
+    }
+    if (it->pos < q->delivered_to)
+        e.flags |= LEV_ENTRY_REDELIVERED;
+    q->mid_count--;
+    q->mid_bytes -= e.msg->body_len;
+    q->vhost->memory += lev_msg_size(e.msg);
+    lev_entries_push_back(&q->front, &e);
+}
+
+/* The range is exhausted but the count is not: rows are missing. Never seen unless the file was changed
+ * by somebody else; the count is corrected, loudly. */
+static void correct_count(struct lev_queue *q)
+{
+    lev_log_error("queue %.*s: the store has %llu messages less than its count", LEV_FMT(q->dest.name),
+                  (unsigned long long)q->mid_count);
+    q->stored_live -= q->mid_stored;
+    q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
+}
+
+void lev_window_loaded(struct lev_queue *q, struct lev_read *r)
+{
+    if (r->tag != q->load_gen || q->deleted)
+        return;
+    q->loading = false;
+    if (r->rc < 0) {
+        lev_log_error("queue %.*s: cannot read messages back: %s", LEV_FMT(q->dest.name),
+                      lev_err_text(r->rc));
+        q->read_after = q->vhost->open->id; /* after the next commit, try again */
+        return;
+    }
+    bool spilled = false;
+    for (size_t i = 0; i < r->n_items; i++) {
+        spilled |= r->items[i].spilled;
+        accept(q, &r->items[i]);
+    }
+    if (spilled)
+        lev_vhost_op(q->vhost, &(struct lev_op){.kind = LEV_OP_UNSPILL,
+                                                .queue_id = q->id,
+                                                .pos = r->from,
+                                                .u.end = r->reached});
+    q->mid_from = r->reached;
+    if (r->reached >= r->to && q->mid_to == r->to && q->mid_count)
+        correct_count(q);
+    lev_queue_serve_getters(q);
+    lev_queue_kick(q);
+}
+
+void lev_window_recover(struct lev_queue *q, const struct lev_queue_state *s)
+{
+    q->next_pos = s->next_pos ? s->next_pos : 1;
+    q->delivered_to = s->delivered_to < q->next_pos ? s->delivered_to : q->next_pos;
+    q->mid_from = s->head;
+    q->mid_to = q->next_pos;
+    q->mid_count = q->mid_stored = q->stored_live = s->count;
+    q->mid_bytes = q->mid_stored_bytes = s->bytes;
+    q->paged = s->count > 0;
+}

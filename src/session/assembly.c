@@ -1,0 +1,154 @@
+/* Contents. See assembly.h.
+ *
+ * The body is collected straight into the message's allocation. Names of a publish whose header has not come
+ * yet are views into the input until lev_assembly_keep copies them. */
+#include "session/assembly.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "session/content.h"
+
+void lev_assembly_reset(struct lev_assembly *as)
+{
+    if (as->names_owned)
+        lev_bytes_free(&as->names);
+    lev_msg_unref(&as->msg);
+    if (as->extra)
+        free(as->extra->keys);
+    free(as->extra);
+    *as = (struct lev_assembly){0};
+}
+
+void lev_assembly_begin(struct lev_channel *ch, struct lev_bytes exchange, struct lev_bytes key,
+                        bool mandatory, bool immediate)
+{
+    struct lev_assembly *as = &ch->as;
+    as->active = true;
+    as->mandatory = mandatory;
+    as->immediate = immediate;
+    as->exchange = exchange;
+    as->key = key;
+}
+
+void lev_assembly_keep(struct lev_assembly *as)
+{
+    if (!as->active || as->has_header || as->names_owned)
+        return;
+    uint8_t *p = lev_xmalloc(as->exchange.len + as->key.len + 1);
+    as->names = lev_bytes(p, as->exchange.len + as->key.len);
+    if (as->exchange.len)
+        memcpy(p, as->exchange.ptr, as->exchange.len);
+    if (as->key.len)
+        memcpy(p + as->exchange.len, as->key.ptr, as->key.len);
+    as->exchange.ptr = p;
+    as->key.ptr = p + as->exchange.len;
+    as->names_owned = true;
+}
+
+static void fail_channel(struct lev_channel *ch, uint16_t code, const char *text)
+{
+    struct lev_command *cmd = lev_command_add(ch->conn);
+    cmd->kind = LEV_CMD_FAIL;
+    cmd->ch = ch;
+    cmd->method = LEV_M_BASIC_PUBLISH;
+    cmd->u.error = lev_xmalloc(sizeof(*cmd->u.error));
+    lev_fail(cmd->u.error, code, "%s", text);
+}
+
+static void complete(struct lev_channel *ch)
+{
+    struct lev_assembly *as = &ch->as;
+    uint64_t max = ch->conn->sl->layer->config.max_message_size;
+    char text[128];
+    if (as->immediate) {
+        fail_channel(ch, LEV_NOT_IMPLEMENTED, "immediate=true");
+    } else if (!as->msg) {
+        snprintf(text, sizeof(text), "message size %llu is larger than %s size %llu",
+                 (unsigned long long)as->body_size, max == LEV_BODY_MAX ? "max" : "configured max",
+                 (unsigned long long)max);
+        fail_channel(ch, LEV_PRECONDITION_FAILED, text);
+    } else {
+        struct lev_command *cmd = lev_command_add(ch->conn);
+        cmd->kind = LEV_CMD_PUBLISH;
+        cmd->ch = ch;
+        cmd->method = LEV_M_BASIC_PUBLISH;
+        cmd->flag = as->mandatory;
+        cmd->msg = as->msg;
+        cmd->u.extra = as->extra;
+        as->msg = NULL;
+        as->extra = NULL;
+    }
+    if (as->names_owned)
+        lev_bytes_free(&as->names);
+    lev_msg_unref(&as->msg);
+    as->active = as->has_header = as->names_owned = false;
+}
+
+static bool start_message(struct lev_channel *ch, struct lev_bytes props, struct lev_error *err)
+{
+    struct lev_assembly *as = &ch->as;
+    struct lev_content_plan plan;
+    bool ok = lev_content_plan(ch, props, &plan) == 0;
+    if (ok && as->body_size <= ch->conn->sl->layer->config.max_message_size) {
+        as->msg = lev_msg_new(as->exchange, as->key, plan.props, (uint32_t)as->body_size);
+        if (as->msg) {
+            lev_content_apply(&plan, as->msg);
+            as->extra = plan.extra;
+            plan.extra = NULL;
+        } else {
+            ok = false;
+        }
+    }
+    lev_content_plan_deinit(&plan);
+    if (!ok) {
+        err->code = LEV_INTERNAL_ERROR;
+        err->text[0] = 0;
+    }
+    return ok;
+}
+
+bool lev_assembly_header(struct lev_channel *ch, struct lev_bytes payload, struct lev_error *err,
+                         bool *bare)
+{
+    struct lev_assembly *as = &ch->as;
+    struct lev_content_header h;
+    *bare = false;
+    if (lev_content_header_decode(payload, &h) < 0) {
+        *bare = true;
+        return lev_fail(err, LEV_INTERNAL_ERROR, "%s", "") == 0;
+    }
+    if (h.class_id != 60)
+        return lev_fail(err, LEV_UNEXPECTED_FRAME,
+                        "expected content header for class 60, got one for class %u instead",
+                        h.class_id) == 0;
+    if (h.weight != 0)
+        return lev_fail(err, LEV_UNEXPECTED_FRAME, "expected content header for class 60, "
+                                                   "got non content header frame instead") == 0;
+    if (h.body_size > LEV_BODY_MAX)
+        return lev_fail(err, LEV_FRAME_ERROR, "content body size %llu exceeds maximum allowed size %d",
+                        (unsigned long long)h.body_size, LEV_BODY_MAX) == 0;
+    as->has_header = true;
+    as->body_size = h.body_size;
+    as->got = 0;
+    if (!start_message(ch, h.props, err)) {
+        *bare = true;
+        return false;
+    }
+    if (h.body_size == 0)
+        complete(ch);
+    return true;
+}
+
+bool lev_assembly_body(struct lev_channel *ch, struct lev_bytes payload, struct lev_error *err)
+{
+    struct lev_assembly *as = &ch->as;
+    if (payload.len > as->body_size - as->got)
+        return lev_fail(err, LEV_FRAME_ERROR, "content body frame exceeds remaining content size") == 0;
+    if (as->msg && payload.len)
+        memcpy(lev_msg_body_mut(as->msg) + as->got, payload.ptr, payload.len);
+    as->got += payload.len;
+    if (as->got == as->body_size)
+        complete(ch);
+    return true;
+}

@@ -1,0 +1,160 @@
+/* Commands and runs: what was parsed without the lock is applied under it, many at a time. See loop.h.
+ * Loop thread. */
+#include "base/mem.h"
+#include "broker/publish.h"
+#include "broker/topology.h"
+#include "session/loop.h"
+
+struct lev_command *lev_command_add(struct lev_conn *c)
+{
+    struct lev_session_loop *sl = c->sl;
+    if (sl->n_cmds == LEV_RUN_COMMANDS)
+        lev_run(c, NULL, NULL);
+    struct lev_command *cmd = &sl->cmds[sl->n_cmds++];
+    *cmd = (struct lev_command){0};
+    return cmd;
+}
+
+/* --- applying --- */
+
+static void free_extra(struct lev_publish_extra *x)
+{
+    if (x)
+        free(x->keys);
+    free(x);
+}
+
+/* The headers table of a message whose properties were validated. */
+static struct lev_bytes headers_of(const struct lev_msg *m)
+{
+    struct lev_bytes raw = lev_msg_props(m);
+    const uint8_t *p = raw.ptr + 2;
+    uint16_t flags = lev_get16(raw.ptr);
+    if (!(flags & LEV_PROP_HEADERS))
+        return LEV_EMPTY;
+    if (flags & LEV_PROP_CONTENT_TYPE)
+        p += 1 + *p;
+    if (flags & LEV_PROP_CONTENT_ENCODING)
+        p += 1 + *p;
+    return lev_bytes(p + 4, lev_get32(p));
+}
+
+static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_error *err)
+{
+    struct lev_publish_extra *x = cmd->u.extra;
+    struct lev_bytes key = lev_msg_key(cmd->msg);
+    struct lev_publish p = {.msg = cmd->msg,
+                            .headers = headers_of(cmd->msg),
+                            .keys = &key,
+                            .n_keys = 1,
+                            .mandatory = cmd->flag};
+    cmd->msg = NULL;
+    if (x) {
+        if (x->keys) {
+            p.keys = x->keys;
+            p.n_keys = x->n_keys;
+        }
+        p.wants_reply = x->wants_reply;
+        p.content_error = x->has_error ? &x->error : NULL;
+    }
+    int rc = lev_permit_publish(ch, lev_msg_exchange(p.msg), err);
+    if (rc < 0)
+        lev_msg_unref(&p.msg);
+    else
+        rc = lev_publish(&ch->chan, &p, err);
+    return rc;
+}
+
+static int apply_one(struct lev_command *cmd, struct lev_error *err)
+{
+    struct lev_channel *ch = cmd->ch;
+    if (ch->chan.tx_committing)
+        return lev_fail(err, LEV_CHANNEL_ERROR, "unexpected command while processing 'tx.commit'");
+    if (cmd->kind == LEV_CMD_PUBLISH)
+        return publish(ch, cmd, err);
+    if (cmd->kind == LEV_CMD_SETTLE)
+        return lev_chan_settle(&ch->chan, cmd->u.tag, cmd->flag, (enum lev_settle)cmd->how, err);
+    *err = *cmd->u.error;
+    return -1;
+}
+
+static void release(struct lev_command *cmd)
+{
+    lev_msg_unref(&cmd->msg);
+    if (cmd->kind == LEV_CMD_PUBLISH)
+        free_extra(cmd->u.extra);
+    else if (cmd->kind == LEV_CMD_FAIL)
+        free(cmd->u.error);
+}
+
+static void apply(struct lev_conn *c, struct lev_command *cmd)
+{
+    struct lev_error err;
+    struct lev_channel *ch = cmd->ch;
+    if (c->state == LEV_CONN_RUNNING) {
+        if (!ch)
+            lev_conn_fail(c, cmd->u.error, (enum lev_method_id)cmd->method);
+        else if (!ch->closing && apply_one(cmd, &err) < 0)
+            lev_channel_fail(ch, &err, (enum lev_method_id)cmd->method);
+    }
+    release(cmd);
+}
+
+static void apply_method(struct lev_conn *c, struct lev_channel *ch, const struct lev_method *m)
+{
+    struct lev_error err;
+    if (!ch) {
+        lev_conn_method(c, m);
+        return;
+    }
+    if (c->state != LEV_CONN_RUNNING)
+        return;
+    if (ch->closing) { /* everything but the close handshake is discarded */
+        if (m->id == LEV_M_CHANNEL_CLOSE)
+            lev_conn_send(c, ch->number, &(struct lev_method){.id = LEV_M_CHANNEL_CLOSE_OK});
+        if (m->id == LEV_M_CHANNEL_CLOSE || m->id == LEV_M_CHANNEL_CLOSE_OK)
+            lev_conn_drop_channel(c, ch);
+        return;
+    }
+    if (ch->chan.tx_committing && m->id != LEV_M_CHANNEL_CLOSE) {
+        lev_fail(&err, LEV_CHANNEL_ERROR, "unexpected command while processing 'tx.commit'");
+        lev_channel_fail(ch, &err, m->id);
+        return;
+    }
+    if (lev_dispatch(ch, m, &err) < 0)
+        lev_channel_fail(ch, &err, m->id);
+}
+
+/* --- the run --- */
+
+/* Holds the peer back while the store is behind or it does not read our answers. Lock held. */
+static void hold_back(struct lev_conn *c, bool published)
+{
+    bool store = published && lev_vhost_throttle(c->client.vhost, &c->client);
+    if ((store || lev_output_is_long(c)) && !c->throttled && c->state == LEV_CONN_RUNNING) {
+        c->throttled = true;
+        lev_transport_pause(c->transport, true);
+    }
+}
+
+void lev_run(struct lev_conn *c, struct lev_channel *ch, const struct lev_method *m)
+{
+    struct lev_session_loop *sl = c->sl;
+    struct lev_vhost *v = c->client.vhost;
+    bool published = false;
+    lev_vhost_lock(v);
+    for (size_t i = 0; i < sl->n_cmds; i++) {
+        published |= sl->cmds[i].kind == LEV_CMD_PUBLISH;
+        apply(c, &sl->cmds[i]);
+    }
+    sl->n_cmds = sl->run_bytes = 0;
+    if (m)
+        apply_method(c, ch, m);
+    lev_vhost_end_run(v);
+    hold_back(c, published);
+    if (c->client.suspended)
+        c->stopped = true;
+    struct lev_conn *list = lev_session_take_dirty(sl, v);
+    lev_vhost_unlock(v);
+    lev_session_flush_list(list);
+}

@@ -1,0 +1,213 @@
+/* What a message's properties ask of the broker. See content.h. Texts: rabbitmq-compat.md 2.3. */
+#include "session/content.h"
+
+#include <stdio.h>
+
+#include "amqp/table.h"
+#include "auth/auth.h"
+#include "base/mem.h"
+#include "broker/consume.h"
+
+#define EXPIRATION_MAX UINT64_C(315360000000)
+
+static struct lev_publish_extra *extra_of(struct lev_content_plan *plan)
+{
+    if (!plan->extra)
+        plan->extra = lev_xcalloc(1, sizeof(*plan->extra));
+    return plan->extra;
+}
+
+static struct lev_error *error_of(struct lev_content_plan *plan)
+{
+    struct lev_publish_extra *x = extra_of(plan);
+    x->has_error = true;
+    return &x->error;
+}
+
+static bool failed(const struct lev_content_plan *plan)
+{
+    return plan->extra && plan->extra->has_error;
+}
+
+/* --- expiration --- */
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static void bad_expiration(struct lev_content_plan *plan, struct lev_bytes s, const char *why)
+{
+    lev_fail(error_of(plan), LEV_PRECONDITION_FAILED, "invalid expiration '%.*s': %s", LEV_FMT(s), why);
+}
+
+static void read_expiration(struct lev_content_plan *plan, struct lev_bytes s)
+{
+    char why[300];
+    size_t i = 0;
+    uint64_t n = 0;
+    bool negative = s.len > 1 && s.ptr[0] == '-' && is_digit(s.ptr[1]);
+    if (negative || (s.len > 1 && s.ptr[0] == '+'))
+        i = 1;
+    size_t first = i;
+    for (; i < s.len && is_digit(s.ptr[i]); i++)
+        n = n < UINT64_MAX / 100 ? n * 10 + (uint64_t)(s.ptr[i] - '0') : n;
+    if (i == first)
+        bad_expiration(plan, s, "no_integer");
+    else if (i < s.len) {
+        snprintf(why, sizeof(why), "{leftover_string,\"%.*s\"}", (int)(s.len - i), (const char *)s.ptr + i);
+        bad_expiration(plan, s, why);
+    } else if (negative && n) {
+        snprintf(why, sizeof(why), "{value_negative,-%llu}", (unsigned long long)n);
+        bad_expiration(plan, s, why);
+    } else if (n > EXPIRATION_MAX) {
+        snprintf(why, sizeof(why), "{value_too_large,%llu}", (unsigned long long)n);
+        bad_expiration(plan, s, why);
+    } else {
+        plan->expiration_ms = n;
+    }
+}
+
+/* --- CC and BCC --- */
+
+static void read_keys(struct lev_content_plan *plan, struct lev_bytes headers, const char *name,
+                      struct lev_bytes *array_r)
+{
+    struct lev_value v;
+    if (failed(plan) || !lev_table_get(headers, name, &v))
+        return;
+    if (v.type != 'A') {
+        lev_fail(error_of(plan), LEV_PRECONDITION_FAILED,
+                 "invalid message: {unacceptable_type_in_header,\"%s\",%s}", name,
+                 lev_value_type_name(v.type));
+        return;
+    }
+    *array_r = v.b;
+}
+
+/* The headers without BCC, which is never stored. */
+static void strip_bcc(struct lev_bytes headers, struct lev_buf *out)
+{
+    struct lev_bytes key;
+    struct lev_value v;
+    while (lev_table_next(&headers, &key, &v) > 0)
+        if (!lev_bytes_eq(key, LEV_LIT("BCC")))
+            lev_table_put_value(out, key, &v);
+}
+
+static size_t count_keys(struct lev_bytes array)
+{
+    struct lev_value v;
+    size_t n = 0;
+    while (lev_array_next(&array, &v) > 0)
+        n += v.type == 'S' && v.b.len <= 255;
+    return n;
+}
+
+static void add_keys(struct lev_bytes array, struct lev_bytes *keys, size_t *n, uint8_t **room)
+{
+    struct lev_value v;
+    while (lev_array_next(&array, &v) > 0) {
+        if (v.type != 'S' || v.b.len > 255)
+            continue;
+        if (v.b.len)
+            memcpy(*room, v.b.ptr, v.b.len);
+        keys[(*n)++] = lev_bytes(*room, v.b.len);
+        *room += v.b.len;
+    }
+}
+
+void lev_content_apply(struct lev_content_plan *plan, struct lev_msg *m)
+{
+    m->persistent = plan->persistent;
+    m->priority = plan->priority;
+    m->expiration_ms = plan->expiration_ms;
+    size_t n = count_keys(plan->cc) + count_keys(plan->bcc);
+    if (!n)
+        return;
+    struct lev_publish_extra *x = extra_of(plan);
+    x->keys = lev_xmalloc((n + 1) * sizeof(*x->keys) + plan->cc.len + plan->bcc.len);
+    uint8_t *room = (uint8_t *)(x->keys + n + 1);
+    x->keys[x->n_keys++] = lev_msg_key(m);
+    add_keys(plan->cc, x->keys, &x->n_keys, &room);
+    add_keys(plan->bcc, x->keys, &x->n_keys, &room);
+}
+
+/* --- the whole --- */
+
+static void check_user(struct lev_channel *ch, struct lev_content_plan *plan, struct lev_bytes user_id)
+{
+    struct lev_conn *c = ch->conn;
+    if (failed(plan) || lev_bytes_eq(user_id, c->user) ||
+        lev_auth_has_tag(c->sl->layer->config.auth, c->user, "impersonator"))
+        return;
+    lev_fail(error_of(plan), LEV_PRECONDITION_FAILED,
+             "user_id property set to '%.*s' but authenticated user was '%.*s'", LEV_FMT(user_id),
+             LEV_FMT(c->user));
+}
+
+static void rewrite(struct lev_channel *ch, struct lev_content_plan *plan, struct lev_props *p)
+{
+    struct lev_buf headers;
+    lev_buf_init(&headers);
+    if (plan->bcc.ptr) {
+        strip_bcc(p->headers, &headers);
+        p->headers = lev_buf_view(&headers);
+    }
+    if (plan->extra && plan->extra->wants_reply && ch->chan.reply_token.len)
+        p->reply_to = ch->chan.reply_token;
+    lev_props_encode(&plan->rewritten, p);
+    plan->props = lev_buf_view(&plan->rewritten);
+    lev_buf_deinit(&headers);
+}
+
+static void remember(struct lev_channel *ch, const struct lev_content_plan *plan, struct lev_bytes raw)
+{
+    bool plain = !plan->extra && !plan->rewritten.len && !plan->cc.ptr && plan->expiration_ms == UINT64_MAX;
+    ch->props_memo_len = 0;
+    if (!plain || raw.len > sizeof(ch->props_memo))
+        return;
+    memcpy(ch->props_memo, raw.ptr, raw.len);
+    ch->props_memo_len = (uint8_t)raw.len;
+    ch->memo_persistent = plan->persistent;
+    ch->memo_priority = plan->priority;
+}
+
+int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_content_plan *plan)
+{
+    struct lev_props p;
+    *plan = (struct lev_content_plan){.props = raw, .expiration_ms = UINT64_MAX};
+    if (ch->props_memo_len && ch->props_memo_len == raw.len &&
+        memcmp(ch->props_memo, raw.ptr, raw.len) == 0) {
+        plan->persistent = ch->memo_persistent;
+        plan->priority = ch->memo_priority;
+        return 0;
+    }
+    if (lev_props_decode(raw, &p) < 0)
+        return -1;
+    plan->persistent = (p.flags & LEV_PROP_DELIVERY_MODE) && p.delivery_mode == 2;
+    plan->priority = p.flags & LEV_PROP_PRIORITY ? p.priority : 0;
+    if ((p.flags & LEV_PROP_REPLY_TO) && lev_is_reply_queue(p.reply_to))
+        extra_of(plan)->wants_reply = true;
+    if (p.flags & LEV_PROP_EXPIRATION)
+        read_expiration(plan, p.expiration);
+    if (p.flags & LEV_PROP_HEADERS) {
+        read_keys(plan, p.headers, "CC", &plan->cc);
+        read_keys(plan, p.headers, "BCC", &plan->bcc);
+    }
+    if (p.flags & LEV_PROP_USER_ID)
+        check_user(ch, plan, p.user_id);
+    if (plan->bcc.ptr || (plan->extra && plan->extra->wants_reply))
+        rewrite(ch, plan, &p);
+    remember(ch, plan, raw);
+    return plan->rewritten.failed ? -1 : 0;
+}
+
+void lev_content_plan_deinit(struct lev_content_plan *plan)
+{
+    lev_buf_deinit(&plan->rewritten);
+    if (plan->extra)
+        free(plan->extra->keys);
+    free(plan->extra);
+    plan->extra = NULL;
+}

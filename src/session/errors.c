@@ -1,0 +1,79 @@
+/* Failures become closes here and nowhere else. See conn.h; codes and texts come from the broker.
+ *
+ * A hard code, or any code on channel 0, closes the connection; a soft one its channel. The text is
+ * "NAME - explanation", cut to a shortstr as RabbitMQ cuts it. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "session/loop.h"
+
+enum { TEXT_MAX = 255, CLOSE_WAIT_MAX_S = 30 };
+
+struct close_text {
+    char s[640];
+    struct lev_bytes view;
+};
+
+static void make_text(struct close_text *t, const struct lev_error *err)
+{
+    const char *name = lev_reply_name(err->code);
+    int n = snprintf(t->s, sizeof(t->s), "%s%s%s", name ? name : "INTERNAL_ERROR", *err->text ? " - " : "",
+                     err->text);
+    if (n > TEXT_MAX) {
+        n = TEXT_MAX;
+        memcpy(t->s + TEXT_MAX - 3, "...", 4);
+    }
+    t->view = lev_bytes(t->s, (size_t)n);
+}
+
+static void log_failure(const struct lev_conn *c, int channel, const char *text)
+{
+    lev_log_error("connection %s:%d -> %s:%d, channel %d: %s", lev_transport_peer_host(c->transport),
+                  lev_transport_peer_port(c->transport), lev_transport_local_host(c->transport),
+                  lev_transport_local_port(c->transport), channel, text);
+}
+
+void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method)
+{
+    struct lev_method m = {.id = LEV_M_CONNECTION_CLOSE};
+    struct close_text text;
+    if (c->state >= LEV_CONN_CLOSING)
+        return;
+    make_text(&text, err);
+    log_failure(c, 0, text.s);
+    m.u.connection_close.reply_code = err->code;
+    m.u.connection_close.reply_text = text.view;
+    if (method != LEV_M_COUNT) {
+        m.u.connection_close.class_id = lev_method_info(method)->class_id;
+        m.u.connection_close.method_id = lev_method_info(method)->method_id;
+    }
+    if (c->joined)
+        lev_client_end(&c->client);
+    lev_conn_send(c, 0, &m);
+    lev_conn_set_state(c, LEV_CONN_CLOSING);
+    unsigned wait_s = c->heartbeat_s && c->heartbeat_s < CLOSE_WAIT_MAX_S ? c->heartbeat_s
+                                                                          : CLOSE_WAIT_MAX_S;
+    c->deadline_ms = lev_loop_now_ms(c->sl->loop) + wait_s * 1000;
+}
+
+void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err, enum lev_method_id method)
+{
+    struct lev_conn *c = ch->conn;
+    struct lev_method m = {.id = LEV_M_CHANNEL_CLOSE};
+    struct close_text text;
+    if (lev_reply_is_hard(err->code)) {
+        lev_conn_fail(c, err, method);
+        return;
+    }
+    make_text(&text, err);
+    log_failure(c, ch->number, text.s);
+    m.u.channel_close.reply_code = err->code;
+    m.u.channel_close.reply_text = text.view;
+    if (method != LEV_M_COUNT) {
+        m.u.channel_close.class_id = lev_method_info(method)->class_id;
+        m.u.channel_close.method_id = lev_method_info(method)->method_id;
+    }
+    ch->closing = true;
+    lev_chan_deinit(&ch->chan);
+    lev_conn_send(c, ch->number, &m);
+}

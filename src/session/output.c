@@ -1,0 +1,367 @@
+/* Output: from outbox items to octets on the socket.
+ *
+ * Items are encoded into the loop's scratch buffer, about 256 KiB at a time, and written in one call; only what the socket
+ * did not take is kept per connection. So an idle connection holds no buffer, hundreds of small deliveries share a
+ * write, and a slow peer holds at most one scratch of encoded octets. Loop thread, without the lock. */
+#include "base/mem.h"
+#include "broker/consumer.h"
+#include "session/loop.h"
+
+enum {
+    /* deliveries stop at LEV_OUT_HIGH; what goes on growing are answers to what the peer sends */
+    OUT_STOP = 8 << 20,
+    SMALL_HEADROOM = 2048, /* frame overhead and shortstrs of one delivery, at most */
+};
+
+/* --- raw --- */
+
+/* Octets the socket took, remembering that it wants more. False when the transport is broken. */
+static size_t write_now(struct lev_conn *c, const uint8_t *p, size_t n)
+{
+    size_t done = 0;
+    while (done < n && !c->gone) {
+        struct iovec iov = {.iov_base = (void *)(uintptr_t)(p + done), .iov_len = n - done};
+        ssize_t k = lev_transport_write(c->transport, &iov, 1);
+        if (k < 0) {
+            c->gone = true;
+            return n;
+        }
+        if (k == 0)
+            break;
+        done += (size_t)k;
+    }
+    c->bytes_out += done;
+    return done;
+}
+
+static void ask_writable(struct lev_conn *c)
+{
+    if (!c->want_write && !c->gone) {
+        c->want_write = true;
+        lev_transport_want_write(c->transport);
+    }
+}
+
+void lev_conn_send_raw(struct lev_conn *c, const void *p, size_t n)
+{
+    size_t done = c->out.len ? 0 : write_now(c, p, n);
+    if (done < n) {
+        lev_buf_put(&c->out, (const uint8_t *)p + done, n - done);
+        ask_writable(c);
+    }
+}
+
+void lev_conn_send(struct lev_conn *c, uint16_t channel, const struct lev_method *m)
+{
+    struct lev_buf b;
+    lev_buf_init(&b);
+    lev_method_encode(&b, channel, m);
+    if (b.failed) {
+        lev_buf_deinit(&b);
+        return;
+    }
+    if (c->joined) {
+        lev_client_push_bytes(&c->client, b.ptr, b.len);
+        return;
+    }
+    lev_conn_send_raw(c, b.ptr, b.len);
+    lev_buf_deinit(&b);
+}
+
+/* --- encoding --- */
+
+static uint8_t *put_str(uint8_t *p, struct lev_bytes s)
+{
+    *p++ = (uint8_t)s.len;
+    if (s.len)
+        memcpy(p, s.ptr, s.len);
+    return p + s.len;
+}
+
+/* Begins a method frame; the size is filled in by end_frame. */
+static uint8_t *begin_method(uint8_t *p, uint16_t channel, uint16_t class_id, uint16_t method_id)
+{
+    lev_frame_put_header(p, LEV_FRAME_METHOD, channel, 0);
+    lev_put16(p + 7, class_id);
+    lev_put16(p + 9, method_id);
+    return p + 11;
+}
+
+static uint8_t *end_frame(uint8_t *frame, uint8_t *p)
+{
+    lev_put32(frame + 3, (uint32_t)(p - frame - 7));
+    *p++ = LEV_FRAME_END;
+    return p;
+}
+
+void lev_output_consumer_prefix(struct lev_consumer *k)
+{
+    k->prefix = lev_xmalloc(12 + k->tag.len);
+    uint8_t *p = begin_method(k->prefix, k->chan->number, 60, 60);
+    k->prefix_len = (uint32_t)(put_str(p, k->tag) - k->prefix);
+}
+
+/* basic.deliver up to its end; the caller saw to the room. */
+static uint8_t *put_deliver(uint8_t *frame, const struct lev_out *o)
+{
+    const struct lev_consumer *k = o->consumer;
+    memcpy(frame, k->prefix, k->prefix_len);
+    uint8_t *p = frame + k->prefix_len;
+    lev_put64(p, o->tag);
+    p[8] = (o->flags & LEV_OUTF_REDELIVERED) != 0;
+    p = put_str(p + 9, lev_msg_exchange(o->u.msg));
+    return end_frame(frame, put_str(p, lev_msg_key(o->u.msg)));
+}
+
+static uint8_t *put_get_ok(uint8_t *frame, const struct lev_out *o)
+{
+    uint8_t *p = begin_method(frame, o->channel, 60, 71);
+    lev_put64(p, o->tag);
+    p[8] = (o->flags & LEV_OUTF_REDELIVERED) != 0;
+    p = put_str(p + 9, lev_msg_exchange(o->u.msg));
+    p = put_str(p, lev_msg_key(o->u.msg));
+    lev_put32(p, o->n);
+    return end_frame(frame, p + 4);
+}
+
+static uint8_t *put_return(uint8_t *frame, const struct lev_out *o)
+{
+    uint8_t *p = begin_method(frame, o->channel, 60, 50);
+    lev_put16(p, 312);
+    p = put_str(p + 2, LEV_LIT("NO_ROUTE"));
+    p = put_str(p, lev_msg_exchange(o->u.msg));
+    return end_frame(frame, put_str(p, lev_msg_key(o->u.msg)));
+}
+
+static uint8_t *put_confirm(uint8_t *frame, const struct lev_out *o)
+{
+    bool nack = o->flags & LEV_OUTF_NACK;
+    uint8_t *p = begin_method(frame, o->channel, 60, nack ? 120 : 80);
+    lev_put64(p, o->tag);
+    p[8] = (uint8_t)(((o->flags & LEV_OUTF_MULTIPLE) ? 1 : 0) | (nack ? 2 : 0));
+    return end_frame(frame, p + 9);
+}
+
+static uint8_t *put_content_header(uint8_t *frame, uint16_t channel, const struct lev_msg *m)
+{
+    struct lev_bytes props = lev_msg_props(m);
+    lev_frame_put_header(frame, LEV_FRAME_HEADER, channel, (uint32_t)(12 + props.len));
+    lev_put16(frame + 7, 60);
+    lev_put16(frame + 9, 0);
+    lev_put64(frame + 11, m->body_len);
+    memcpy(frame + 19, props.ptr, props.len);
+    frame[19 + props.len] = LEV_FRAME_END;
+    return frame + 20 + props.len;
+}
+
+static uint8_t *put_body_frame(uint8_t *p, uint16_t channel, const uint8_t *body, size_t n)
+{
+    lev_frame_put_header(p, LEV_FRAME_BODY, channel, (uint32_t)n);
+    memcpy(p + 7, body, n);
+    p[7 + n] = LEV_FRAME_END;
+    return p + 8 + n;
+}
+
+/* Method and header of a content; false when memory is out. */
+static bool put_content_start(struct lev_buf *b, const struct lev_out *o)
+{
+    uint8_t *p = lev_buf_reserve(b, SMALL_HEADROOM + o->u.msg->props_len);
+    if (!p)
+        return false;
+    uint8_t *start = p;
+    switch (o->kind) {
+    case LEV_OUT_DELIVER:
+        p = put_deliver(p, o);
+        break;
+    case LEV_OUT_GET_OK:
+        p = put_get_ok(p, o);
+        break;
+    default:
+        p = put_return(p, o);
+        break;
+    }
+    p = put_content_header(p, o->channel, o->u.msg);
+    b->len += (size_t)(p - start);
+    return true;
+}
+
+/* Encodes as much of a content as fits the scratch. True when it is complete. */
+static bool put_content(struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
+{
+    const struct lev_msg *m = o->u.msg;
+    size_t max = c->frame_max - LEV_FRAME_OVERHEAD;
+    if (c->body_off == 0 && !put_content_start(b, o))
+        return false;
+    while (c->body_off < m->body_len) {
+        size_t n = m->body_len - c->body_off;
+        n = n < max ? n : max;
+        uint8_t *p = lev_buf_reserve(b, n + LEV_FRAME_OVERHEAD);
+        if (!p)
+            return false;
+        put_body_frame(p, o->channel, lev_msg_body(m).ptr + c->body_off, n);
+        b->len += n + LEV_FRAME_OVERHEAD;
+        c->body_off += n;
+        if (b->len >= LEV_SCRATCH && c->body_off < m->body_len)
+            return false;
+    }
+    c->body_off = 0;
+    return true;
+}
+
+static void put_method(struct lev_buf *b, uint16_t channel, enum lev_method_id id)
+{
+    struct lev_method m = {.id = id};
+    lev_method_encode(b, channel, &m);
+}
+
+static void put_cancel(struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
+{
+    struct lev_method m = {.id = LEV_M_BASIC_CANCEL};
+    m.u.basic_cancel.consumer_tag = o->consumer->tag;
+    m.u.basic_cancel.no_wait = true;
+    if (c->cancel_notify)
+        lev_method_encode(b, o->channel, &m);
+}
+
+static bool put_item(struct lev_conn *c, struct lev_buf *b, struct lev_out *o)
+{
+    uint8_t *p;
+    switch (o->kind) {
+    case LEV_OUT_DELIVER:
+    case LEV_OUT_GET_OK:
+    case LEV_OUT_RETURN:
+        return put_content(c, b, o);
+    case LEV_OUT_CONFIRM:
+        p = lev_buf_reserve(b, 32);
+        if (!p)
+            return false;
+        b->len += (size_t)(put_confirm(p, o) - p);
+        return true;
+    case LEV_OUT_CANCEL:
+        put_cancel(c, b, o);
+        return !b->failed;
+    case LEV_OUT_GET_EMPTY:
+        put_method(b, o->channel, LEV_M_BASIC_GET_EMPTY);
+        return !b->failed;
+    case LEV_OUT_COMMIT_OK:
+        put_method(b, o->channel, LEV_M_TX_COMMIT_OK);
+        return !b->failed;
+    case LEV_OUT_BYTES:
+        lev_buf_put(b, o->u.bytes, o->n);
+        return !b->failed;
+    default:
+        return true;
+    }
+}
+
+/* What lev_client_push was told the item takes. */
+static size_t credit_of(const struct lev_out *o)
+{
+    switch (o->kind) {
+    case LEV_OUT_DELIVER:
+    case LEV_OUT_GET_OK:
+    case LEV_OUT_RETURN:
+        return lev_msg_size(o->u.msg) + LEV_OUT_CONTENT_OVERHEAD;
+    case LEV_OUT_CONFIRM:
+    case LEV_OUT_GET_EMPTY:
+    case LEV_OUT_COMMIT_OK:
+        return LEV_OUT_SMALL;
+    case LEV_OUT_BYTES:
+        return o->n;
+    default:
+        return 0;
+    }
+}
+
+/* Encodes items until the scratch is full; returns the credit of the finished ones. */
+static size_t encode(struct lev_conn *c, struct lev_buf *b)
+{
+    size_t credit = 0;
+    while (c->work_next < c->work.n && b->len < LEV_SCRATCH) {
+        struct lev_out *o = &c->work.items[c->work_next];
+        if (!put_item(c, b, o))
+            break;
+        credit += credit_of(o);
+        lev_out_release(o);
+        c->work_next++;
+    }
+    return credit;
+}
+
+/* --- flushing --- */
+
+bool lev_output_is_long(const struct lev_conn *c)
+{
+    return atomic_load_explicit(&c->client.out_bytes, memory_order_relaxed) > OUT_STOP;
+}
+
+static void paid(struct lev_conn *c, size_t credit)
+{
+    if (!credit || !lev_client_wrote(&c->client, credit))
+        return;
+    struct lev_vhost *v = c->client.vhost;
+    lev_vhost_lock(v);
+    lev_client_unpark(&c->client);
+    lev_vhost_end_run(v);
+    lev_vhost_unlock(v);
+}
+
+/* What an earlier write left. True when nothing is left. */
+static bool flush_rest(struct lev_conn *c)
+{
+    if (!c->out.len)
+        return true;
+    size_t done = write_now(c, c->out.ptr, c->out.len);
+    lev_buf_consume(&c->out, done);
+    if (c->out.len) {
+        ask_writable(c);
+        return false;
+    }
+    lev_buf_deinit(&c->out);
+    size_t credit = c->out_credit;
+    c->out_credit = 0;
+    paid(c, credit);
+    return true;
+}
+
+static void take_more(struct lev_conn *c)
+{
+    c->owed = false;
+    c->work_next = 0;
+    c->work.n = 0;
+    lev_vhost_lock(c->client.vhost);
+    lev_client_take(&c->client, &c->work);
+    lev_vhost_unlock(c->client.vhost);
+}
+
+static bool flush_chunk(struct lev_conn *c)
+{
+    struct lev_buf *b = &c->sl->scratch;
+    lev_buf_clear(b);
+    size_t credit = encode(c, b);
+    size_t done = write_now(c, b->ptr, b->len);
+    if (done < b->len) {
+        lev_buf_put(&c->out, b->ptr + done, b->len - done);
+        c->out_credit += credit;
+        ask_writable(c);
+        if (c->out.failed)
+            lev_conn_hangup(c, true);
+        return false;
+    }
+    paid(c, credit);
+    return true;
+}
+
+void lev_conn_flush(struct lev_conn *c)
+{
+    if (!flush_rest(c) || !c->joined)
+        return;
+    for (;;) {
+        while (c->work_next < c->work.n && !c->gone)
+            if (!flush_chunk(c))
+                return;
+        if (c->gone || !c->owed)
+            return;
+        take_more(c);
+    }
+}
