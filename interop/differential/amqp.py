@@ -35,7 +35,8 @@ channel.close 20 40 reply-code:h reply-text:s class-id:h method-id:h
 channel.close-ok 20 41
 access.request 30 10 realm:s exclusive:b passive:b active:b write:b read:b
 access.request-ok 30 11 ticket:h
-exchange.declare 40 10 ticket:h exchange:s type:s passive:b durable:b auto-delete:b internal:b nowait:b arguments:F
+exchange.declare 40 10 ticket:h exchange:s type:s passive:b durable:b auto-delete:b internal:b \
+nowait:b arguments:F
 exchange.declare-ok 40 11
 exchange.delete 40 20 ticket:h exchange:s if-unused:b nowait:b
 exchange.delete-ok 40 21
@@ -43,7 +44,8 @@ exchange.bind 40 30 ticket:h destination:s source:s routing-key:s nowait:b argum
 exchange.bind-ok 40 31
 exchange.unbind 40 40 ticket:h destination:s source:s routing-key:s nowait:b arguments:F
 exchange.unbind-ok 40 51
-queue.declare 50 10 ticket:h queue:s passive:b durable:b exclusive:b auto-delete:b nowait:b arguments:F
+queue.declare 50 10 ticket:h queue:s passive:b durable:b exclusive:b auto-delete:b nowait:b \
+arguments:F
 queue.declare-ok 50 11 queue:s message-count:l consumer-count:l
 queue.bind 50 20 ticket:h queue:s exchange:s routing-key:s nowait:b arguments:F
 queue.bind-ok 50 21
@@ -55,7 +57,8 @@ queue.unbind 50 50 ticket:h queue:s exchange:s routing-key:s arguments:F
 queue.unbind-ok 50 51
 basic.qos 60 10 prefetch-size:l prefetch-count:h global:b
 basic.qos-ok 60 11
-basic.consume 60 20 ticket:h queue:s consumer-tag:s no-local:b no-ack:b exclusive:b nowait:b arguments:F
+basic.consume 60 20 ticket:h queue:s consumer-tag:s no-local:b no-ack:b exclusive:b nowait:b \
+arguments:F
 basic.consume-ok 60 21 consumer-tag:s
 basic.cancel 60 30 consumer-tag:s nowait:b
 basic.cancel-ok 60 31 consumer-tag:s

@@ -20,6 +20,8 @@ import amqp
 
 PATIENCE = 5.0        # seconds to wait for a frame that should come
 CLOSE_PATIENCE = 12.0  # seconds to wait for the server to drop TCP
+POLL = 0.02           # seconds between questions about what is not announced
+ASKING = 2000         # the channel on which they are asked
 AT_ONCE = 2.0         # a socket that ends sooner than this ended "at once"
 
 CAPABILITIES = {"publisher_confirms": True, "exchange_exchange_bindings": True,
@@ -95,7 +97,8 @@ class Conn:
         while len(self.buf) >= 8:
             if self.buf.startswith(b"AMQP"):
                 f = amqp.Frame(0, 0, self.buf[:8])
-                f.name, f.line = "protocol-header", "protocol-header %d %d %d %d" % tuple(self.buf[4:8])
+                f.name = "protocol-header"
+                f.line = "protocol-header %d %d %d %d" % tuple(self.buf[4:8])
                 self.buf = self.buf[8:]
             else:
                 size = int.from_bytes(self.buf[3:7], "big")
@@ -153,8 +156,8 @@ class Conn:
         return None
 
     def wait(self, names, channel=0, timeout=PATIENCE, silent=()):
-        """Record frames on a channel up to the first one named. Returns it, or None. Heartbeats come
-        when they like and are recorded only where waited for."""
+        """Record frames on a channel up to the first one named. Returns it, or None. Heartbeats
+        come when they like and are recorded only where waited for."""
         names = (names,) if isinstance(names, str) else names
         deadline = time.monotonic() + timeout
         while not self.over:
@@ -250,10 +253,10 @@ class Conn:
 
     def channel(self, number=1):
         ch = Channel(self, number)
-        self.quiet = True
+        was, self.quiet = self.quiet, True
         self.send(number, "channel.open")
         self.wait("channel.open-ok", number)
-        self.quiet = False
+        self.quiet = was
         return ch
 
 
@@ -309,26 +312,55 @@ class Channel:
         return self.expect("basic.deliver", count)
 
     def fence(self, queue=None, note=None):
-        """Prove that nothing more comes, and that what was sent before has been handled: two round
-        trips (through the queue's process if one is named), not recorded themselves."""
-        if self.dead():
-            return self
-        if queue is not None:
-            self.conn.write(amqp.frame(1, self.number, amqp.method("queue.declare", queue=queue,
-                                                                   passive=1)))
-            self.wait("queue.declare-ok", silent=("queue.declare-ok",))
-        self.conn.write(amqp.frame(1, self.number, amqp.method("channel.flow", active=1)))
+        """Prove that nothing more comes, and that what was sent before has been handled, by round
+        trips that are not recorded: two through the queue's process if one is named (RabbitMQ lets
+        the first overtake messages on their way to the queue), then one through the channel's."""
+        for _ in range(2 if queue is not None else 0):
+            if not self.dead():
+                self.conn.write(amqp.frame(1, self.number, amqp.method("queue.declare", queue=queue,
+                                                                       passive=1)))
+                self.wait("queue.declare-ok", silent=("queue.declare-ok",))
         if not self.dead():
+            self.conn.write(amqp.frame(1, self.number, amqp.method("channel.flow", active=1)))
             self.wait("channel.flow-ok", silent=("channel.flow-ok",))
         if not self.dead():
             self.conn.log("= %s/%d nothing more%s" % (self.conn.label, self.number,
                                                       " " + note if note else ""))
         return self
 
-    def confirms(self, upto):
-        """Record the confirms for sequence numbers 1..upto as sets, however they were merged."""
+    def until_ready(self, queue, count):
+        """Ask, unrecorded, until the queue has that many ready messages: for what RabbitMQ does
+        after it has answered."""
+        deadline, conn = time.monotonic() + PATIENCE, self.conn
+        while not self.dead() and time.monotonic() < deadline:
+            conn.write(amqp.frame(1, self.number,
+                    amqp.method("queue.declare", queue=queue, passive=1)))
+            f = self.wait("queue.declare-ok", silent=("queue.declare-ok",))
+            if f is not None and f.args.get("message-count") == count:
+                return
+            time.sleep(POLL)
+        if not self.dead():
+            conn.log("! never %d ready messages" % count)
+
+    def until_gone(self, queue):
+        """Ask on a channel of its own, unrecorded, until the queue does not exist."""
+        deadline, conn = time.monotonic() + PATIENCE, self.conn
+        while not self.dead() and time.monotonic() < deadline:
+            conn.quiet = True
+            f = conn.channel(ASKING).call("queue.declare", queue=queue, passive=1)
+            if f is not None and f.name == "queue.declare-ok":
+                Channel(conn, ASKING).call("channel.close")
+            conn.quiet = False
+            if f is not None and f.name == "channel.close":
+                return
+            time.sleep(POLL)
+        if not self.dead():
+            conn.log("! queue never gone")
+
+    def confirms(self, upto, after=0):
+        """Record the confirms for sequence numbers after+1..upto as sets, however merged."""
         got, deadline = {}, time.monotonic() + PATIENCE
-        while not self.dead() and len(got) < upto:
+        while not self.dead() and len(got) < upto - after:
             f = self.conn.next(self.number, deadline)
             if f is None:
                 break
@@ -336,7 +368,7 @@ class Channel:
                 self.conn._record(f)
                 continue
             last = f.args["delivery-tag"]
-            first = 1 if f.args["multiple"] else last
+            first = after + 1 if f.args["multiple"] else last
             for n in range(first, last + 1):
                 if n not in got:
                     got[n] = f.name
@@ -346,8 +378,8 @@ class Channel:
             numbers = sorted(n for n in got if got[n] == kind)
             if numbers:
                 self.conn.log("= %s confirmed %s" % (kind, ranges(numbers)))
-        if len(got) != upto:
-            self.conn.log("! confirms missing: %d of %d came" % (len(got), upto))
+        if len(got) != upto - after:
+            self.conn.log("! confirms missing: %d of %d came" % (len(got), upto - after))
 
     # ---- shorthands: declare and friends are calls, publish sends content ----
 
@@ -364,7 +396,8 @@ class Channel:
 
     def consume(self, queue, tag="", **args):
         f = self.call("basic.consume", queue=queue, consumer_tag=tag, **args)
-        return f.args["consumer-tag"].decode() if f is not None and f.name == "basic.consume-ok" else tag
+        ok = f is not None and f.name == "basic.consume-ok"
+        return f.args["consumer-tag"].decode() if ok else tag
 
     def get(self, queue, no_ack=0):
         return self.call("basic.get", queue=queue, no_ack=no_ack)
@@ -449,7 +482,8 @@ class Script:
 def brief(v):
     """A value as shown in the record of what was sent."""
     if isinstance(v, (str, bytes)):
-        return amqp.show_body(amqp.to_bytes(v))
+        v = amqp.to_bytes(v)
+        return amqp.show(v) if len(v) <= 255 else amqp.show_body(v)
     text = repr(v)
     return text if len(text) <= 160 else "%s..%d more" % (text[:80], len(text) - 80)
 

@@ -4,7 +4,7 @@ SCENARIOS = {}
 
 
 class Scenario:
-    """A named conversation. slow ones, which wait for the server's own timers, are started first."""
+    """A named conversation. Slow ones, which wait for the server's timers, are started first."""
 
     def __init__(self, name, run, slow):
         self.name, self.run, self.slow = name, run, slow

@@ -240,7 +240,8 @@ def bind_destination_deleted(s):
 # ---- alternate exchange, internal, auto-delete ----
 
 @each("exchange/alternate/type", {
-    "int": 5, "bool": True, "list": ["a"], "void": None, "binary": ("x", "amq.fanout"), "empty": ""})
+    "int": 5, "bool": True, "list": ["a"], "void": None, "binary": ("x", "amq.fanout"),
+    "empty": ""})
 def alternate_type(s, value):
     s.channel().exchange(s.x(), arguments={"alternate-exchange": value})
 

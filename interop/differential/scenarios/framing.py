@@ -47,7 +47,8 @@ def grace(s):
 
 @each("framing/bad-end", {
     "method": (1, 1, amqp.method("channel.flow", active=1)), "heartbeat": (8, 0, b""),
-    "header": (2, 1, b"\0" * 20), "body": (3, 1, b"abc"), "unknown-type": (9, 1, b"abc")}, slow=True)
+    "header": (2, 1, b"\0" * 20), "body": (3, 1, b"abc"), "unknown-type": (9, 1, b"abc")},
+    slow=True)
 def bad_end(s, what):
     c, _ = running(s)
     c.send_frame(*what, "a frame that ends in cd", end=0xCD)
@@ -56,7 +57,8 @@ def bad_end(s, what):
 
 @each("framing/unknown-type", {
     "0": (0, 0, b""), "4": (4, 1, b"abc"), "5": (5, 1, b"x" * 15), "6": (6, 1, b"y" * 16),
-    "7": (7, 1, b"z" * 17), "9": (9, 1, b"abc"), "9-on-0": (9, 0, b"abc"), "255": (255, 2, b"\0\1\xff"),
+    "7": (7, 1, b"z" * 17), "9": (9, 1, b"abc"), "9-on-0": (9, 0, b"abc"),
+    "255": (255, 2, b"\0\1\xff"),
     "65-binary": (65, 1, bytes(range(120, 140)))}, slow=True)
 def unknown_type(s, what):
     c, _ = running(s)
@@ -64,7 +66,8 @@ def unknown_type(s, what):
     c.closed()
 
 
-@each("framing/short-method", {"empty": b"", "1": b"\0", "2": b"\0\x3c", "3": b"\0\x3c\0"}, slow=True)
+@each("framing/short-method", {"empty": b"", "1": b"\0", "2": b"\0\x3c", "3": b"\0\x3c\0"},
+    slow=True)
 def short_method(s, payload):
     c, _ = running(s)
     c.send_frame(1, 1, payload, "method frame of %d bytes" % len(payload))
@@ -150,7 +153,7 @@ PUBLISH = amqp.method("basic.publish", routing_key="nowhere")
     "body-after-body": [(2, amqp.header(3, {})), (3, b"abc"), (3, b"def")],
     "header-short": [(2, b"\0\x3c\0\0")],
     "header-empty": [(2, b"")],
-    "header-no-flags": [(2, amqp.header(3, {})[:12])],
+    "header-no-flags": [(2, amqp.header(3, {})[:12]), (3, b"abc")],
     "close-for-header": [(1, amqp.method("channel.close", reply_code=200))],
 }, slow=True)
 def content(s, frames):
@@ -175,8 +178,7 @@ def properties(s, payload):
     q = ch.declare(s.q(), exclusive=1)
     ch.send("basic.publish", routing_key=q)
     c.send_frame(2, 1, payload, "header " + amqp.show(payload))
-    ch.call("queue.declare", queue=q, passive=1)
-    c.closed(timeout=5)
+    ch.get(q)
 
 
 @scenario("framing/body-larger-than-declared")
@@ -219,7 +221,8 @@ def interleaved(s):
 # ---- methods out of place ----
 
 SERVER_ONLY = ["exchange.declare-ok", "exchange.bind-ok", "exchange.delete-ok", "queue.declare-ok",
-               "queue.bind-ok", "queue.purge-ok", "queue.delete-ok", "queue.unbind-ok", "basic.qos-ok",
+               "queue.bind-ok", "queue.purge-ok", "queue.delete-ok", "queue.unbind-ok",
+               "basic.qos-ok",
                "basic.consume-ok", "basic.get-ok", "basic.get-empty", "basic.recover-ok",
                "basic.return", "basic.deliver", "confirm.select-ok", "tx.select-ok", "tx.commit-ok",
                "tx.rollback-ok", "channel.open-ok", "access.request-ok", "exchange.unbind-ok"]
@@ -229,6 +232,8 @@ SERVER_ONLY = ["exchange.declare-ok", "exchange.bind-ok", "exchange.delete-ok", 
 def server_method(s, name):
     c, ch = running(s)
     ch.send(name)
+    if name in ("basic.return", "basic.deliver", "basic.get-ok"):
+        c.send_frame(2, 1, amqp.header(0, {}), "empty content")
     c.closed(timeout=5)
 
 
@@ -315,7 +320,8 @@ BAD_UTF8 = b"a\xff\xfeb"
     "queue.declare-passive": ("queue.declare", {"queue": BAD_UTF8, "passive": 1}),
     "exchange.declare": ("exchange.declare", {"exchange": BAD_UTF8, "type": "direct"}),
     "exchange.declare-type": ("exchange.declare", {"exchange": "a", "type": BAD_UTF8}),
-    "queue.bind-key": ("queue.bind", {"queue": "a", "exchange": "amq.direct", "routing_key": BAD_UTF8}),
+    "queue.bind-key": ("queue.bind", {"queue": "a", "exchange": "amq.direct",
+            "routing_key": BAD_UTF8}),
     "basic.consume-tag": ("basic.consume", {"queue": "a", "consumer_tag": BAD_UTF8}),
     "basic.cancel": ("basic.cancel", {"consumer_tag": BAD_UTF8}),
     "basic.get": ("basic.get", {"queue": BAD_UTF8}),

@@ -46,7 +46,8 @@ def prove_running(c):
     "0-10": b"AMQP\x01\x01\0\x0a", "0-0-9-2": b"AMQP\0\0\x09\x02", "0-0-9-0": b"AMQP\0\0\x09\0",
     "0-0-10-0": b"AMQP\0\0\x0a\0", "0-0-8-0": b"AMQP\0\0\x08\0", "id-1": b"AMQP\x01\0\x09\x01",
     "zeroes": b"AMQP\0\0\0\0", "http": b"GET / HTTP/1.1\r\n\r\n", "lower-case": b"amqp\0\0\x09\x01",
-    "tls": b"\x16\x03\x01\x02\0\x01\0\x01", "nul": b"\0" * 8, "amq-then-other": b"AMQX\0\0\x09\x01"})
+    "tls": b"\x16\x03\x01\x02\0\x01\0\x01", "nul": b"\0" * 8,
+    "amq-then-other": b"AMQX\0\0\x09\x01"})
 def header(s, data):
     c = fresh(s)
     c.raw(data, "sends " + amqp.show(data))
@@ -82,6 +83,7 @@ MECHANISMS = {
     "amqplain-swapped": ("AMQPLAIN", amqp.pairs(LOGIN[::-1])),
     "amqplain-extra-key": ("AMQPLAIN", amqp.pairs([("X", 1)] + LOGIN)),
     "amqplain-binary-type": ("AMQPLAIN", amqp.pairs([(k, ("x", v)) for k, v in LOGIN])),
+    "amqplain-one-binary": ("AMQPLAIN", amqp.pairs([LOGIN[0], ("PASSWORD", ("x", "guest"))])),
     "amqplain-key-twice": ("AMQPLAIN", amqp.pairs(LOGIN + [("PASSWORD", "wrong")])),
 }
 
@@ -107,7 +109,8 @@ MALFORMED = {
     "amqplain-no-password": ("AMQPLAIN", amqp.pairs(LOGIN[:1])),
     "amqplain-no-login": ("AMQPLAIN", amqp.pairs(LOGIN[1:])),
     "amqplain-empty": ("AMQPLAIN", b""),
-    "amqplain-lower-case-keys": ("AMQPLAIN", amqp.pairs([("login", "guest"), ("password", "guest")])),
+    "amqplain-lower-case-keys": ("AMQPLAIN", amqp.pairs([("login", "guest"), ("password",
+                    "guest")])),
 }
 
 
@@ -230,7 +233,8 @@ def start(s):
     "none": {}, "name": {"connection_name": "a name"}, "name-not-string": {"connection_name": 5},
     "no-capabilities": NO_CAPABILITIES, "every-type": {
         "s": "x", "i": 1, "l": ("l", 2**40), "d": 1.5, "f": ("f", 0.5), "t": True, "v": None,
-        "x": ("x", b"\0\1"), "T": ("T", 1), "D": ("D", (2, 314)), "a": [1, "x"], "F": {"a": {"b": 1}},
+        "x": ("x", b"\0\1"), "T": ("T", 1), "D": ("D", (2, 314)), "a": [1, "x"],
+        "F": {"a": {"b": 1}},
         "b": ("b", -1), "B": ("B", 200), "h": ("s", -2), "u": ("u", 3), "n": ("i", 4)}})
 def client_properties(s, properties):
     c = started(s)
@@ -260,8 +264,10 @@ def client_properties_too_large(s):
 # ---- tune ----
 
 TUNE_OK = {
-    "as-offered": (2047, 131072, 60), "least-frame-max": (2047, 8192, 0), "channel-max-1": (1, 131072, 0),
-    "4096": (2047, 4096, 0), "heartbeat-0": (2047, 131072, 0), "heartbeat-above": (2047, 131072, 600),
+    "as-offered": (2047, 131072, 60), "least-frame-max": (2047, 8192, 0),
+    "channel-max-1": (1, 131072, 0),
+    "4096": (2047, 4096, 0), "heartbeat-0": (2047, 131072, 0),
+    "heartbeat-above": (2047, 131072, 600),
     "heartbeat-65535": (2047, 131072, 65535), "odd-frame-max": (2047, 9999, 30)}
 
 
@@ -275,8 +281,10 @@ def tune_accepted(s, values):
 
 
 @each("handshake/tune/refused", {
-    "frame-max-0": (2047, 0, 0), "frame-max-above": (2047, 131073, 0), "frame-max-below": (2047, 4095, 0),
-    "frame-max-1": (2047, 1, 0), "channel-max-0": (0, 131072, 0), "channel-max-above": (2048, 131072, 0),
+    "frame-max-0": (2047, 0, 0), "frame-max-above": (2047, 131073, 0),
+    "frame-max-below": (2047, 4095, 0),
+    "frame-max-1": (2047, 1, 0), "channel-max-0": (0, 131072, 0),
+    "channel-max-above": (2048, 131072, 0),
     "channel-max-65535": (65535, 131072, 0)}, slow=True)
 def tune_refused(s, values):
     c = tuned(s)
@@ -327,7 +335,8 @@ def pipelined(s):
                            client_properties={"capabilities": CAPABILITIES}, locale="en_US")
     tune_ok = amqp.method("connection.tune-ok", channel_max=2047, frame_max=131072)
     conn_open = amqp.method("connection.open", virtual_host="/")
-    data = amqp.PROTOCOL_HEADER + b"".join(amqp.frame(1, 0, m) for m in (start_ok, tune_ok, conn_open))
+    data = amqp.PROTOCOL_HEADER + b"".join(amqp.frame(1, 0, m) for m in (start_ok, tune_ok,
+            conn_open))
     data += amqp.frame(1, 1, amqp.method("channel.open"))
     data += amqp.frame(1, 1, amqp.method("exchange.declare", exchange="amq.direct", passive=1))
     c.raw(data, "the whole handshake, channel.open and exchange.declare in one write")

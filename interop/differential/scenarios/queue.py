@@ -12,7 +12,8 @@ def declare(s, flags):
     ch.declare(q, **flags)
     ch.declare(q, **flags)
     ch.declare(q, passive=1)
-    ch.declare(q, passive=1, durable=not flags.get("durable"), auto_delete=not flags.get("auto_delete"))
+    ch.declare(q, passive=1, durable=not flags.get("durable"),
+        auto_delete=not flags.get("auto_delete"))
 
 
 @each("queue/inequivalent", {
@@ -142,7 +143,7 @@ def last_passive(s):
     ch = s.channel()
     a, b = ch.declare(s.q("a"), exclusive=1), ch.declare(s.q("b"), exclusive=1)
     ch.publish(a, "a")
-    ch.publish(b, "b")
+    ch.publish(b, "b").fence(a)
     ch.declare(a, passive=1)
     ch.get("")
 
@@ -251,7 +252,8 @@ def purge_missing(s):
     s.channel().call("queue.purge", queue=s.q())
 
 
-@each("queue/delete/missing", {"plain": {}, "if-unused": {"if_unused": 1}, "if-empty": {"if_empty": 1}})
+@each("queue/delete/missing", {"plain": {}, "if-unused": {"if_unused": 1},
+        "if-empty": {"if_empty": 1}})
 def delete_missing(s, args):
     s.channel().call("queue.delete", queue=s.q(), **args)
 
@@ -347,7 +349,8 @@ def bind_identity(s):
     ch.call("queue.unbind", queue=q, exchange="amq.direct", routing_key=q)
     ch.publish(q, "still bound", "amq.direct")
     ch.get(q)
-    ch.call("queue.unbind", queue=q, exchange="amq.direct", routing_key=q, arguments={"b": 2, "a": 1})
+    ch.call("queue.unbind", queue=q, exchange="amq.direct", routing_key=q,
+        arguments={"b": 2, "a": 1})
     ch.publish(q, "unbound", "amq.direct", mandatory=1)
     ch.expect("basic.return")
 
@@ -361,7 +364,8 @@ def bind_types(s):
     ch.call("queue.unbind", queue=q, exchange="amq.direct", routing_key=q, arguments={"a": 1})
     ch.publish(q, "by the other", "amq.direct")
     ch.get(q)
-    ch.call("queue.unbind", queue=q, exchange="amq.direct", routing_key=q, arguments={"a": ("l", 1)})
+    ch.call("queue.unbind", queue=q, exchange="amq.direct", routing_key=q,
+        arguments={"a": ("l", 1)})
     ch.publish(q, "unbound", "amq.direct", mandatory=1)
     ch.expect("basic.return")
 
@@ -387,6 +391,7 @@ def auto_delete_channel(s):
     q = ch.declare(s.q(), auto_delete=1)
     two.consume(q, "c")
     two.close()
+    ch.until_gone(q)
     ch.declare(q, passive=1)
 
 
@@ -396,6 +401,7 @@ def auto_delete_connection(s):
     q = a.declare(s.q(), auto_delete=1)
     a.consume(q, "c")
     a.conn.call("connection.close", reply_code=200)
+    b.until_gone(q)
     b.declare(q, passive=1)
 
 

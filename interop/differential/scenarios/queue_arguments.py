@@ -1,13 +1,16 @@
-"""Queue and consumer arguments: wrong types and values, equivalence, what each queue type accepts."""
+"""Queue, consumer and binding arguments: types, values, equivalence, what a queue type accepts."""
 
 from registry import each, scenario
 
 TOO_LARGE = ("l", 315360000001)
 BIG = ("l", 2**62)
 
-TYPES = {"string": "x", "int": 5, "negative": -1, "zero": 0, "float": 1.5, "bool": True, "void": None,
-         "table": {"a": 1}, "list": [1], "binary": ("x", "ab"), "timestamp": ("T", 5), "int8": ("b", 5),
-         "uint8": ("B", 5), "int16": ("s", 5), "uint16": ("u", 5), "uint32": ("i", 5), "int64": ("l", 5),
+TYPES = {"string": "x", "int": 5, "negative": -1, "zero": 0, "float": 1.5, "bool": True,
+    "void": None,
+         "table": {"a": 1}, "list": [1], "binary": ("x", "ab"), "timestamp": ("T", 5),
+         "int8": ("b", 5),
+         "uint8": ("B", 5), "int16": ("s", 5), "uint16": ("u", 5), "uint32": ("i", 5),
+         "int64": ("l", 5),
          "decimal": ("D", (0, 5)), "float32": ("f", 2.0), "too-large": TOO_LARGE, "int64-max": BIG}
 
 SOME_TYPES = ["string", "int", "negative", "zero", "bool", "void", "float"]
@@ -39,7 +42,8 @@ def by_type(s, arguments):
 
 
 @each("queue/arguments/x-expires", {
-    "string": "x", "int": 600000, "negative": -1, "zero": 0, "float": 1.5, "bool": True, "void": None,
+    "string": "x", "int": 600000, "negative": -1, "zero": 0, "float": 1.5, "bool": True,
+    "void": None,
     "table": {"a": 1}, "timestamp": ("T", 600000), "uint32": ("i", 600000), "int64": ("l", 600000),
     "too-large": TOO_LARGE, "int64-max": BIG})
 def expires(s, v):
@@ -47,7 +51,8 @@ def expires(s, v):
 
 
 @each("queue/arguments/values", {
-    "ttl-max": {"x-message-ttl": ("l", 315360000000)}, "expires-max": {"x-expires": ("l", 315360000000)},
+    "ttl-max": {"x-message-ttl": ("l", 315360000000)},
+    "expires-max": {"x-expires": ("l", 315360000000)},
     "overflow-drop-head": {"x-overflow": "drop-head"},
     "overflow-reject": {"x-overflow": "reject-publish"},
     "overflow-reject-dlx": {"x-overflow": "reject-publish-dlx"},
@@ -114,7 +119,8 @@ def of_other_types(s, arguments):
     "type-classic": ({}, {"x-queue-type": "classic"}),
     "type-classic-removed": ({"x-queue-type": "classic"}, {}),
     "unknown-added": ({}, {"x-mine": 1}), "unknown-changed": ({"x-mine": 1}, {"x-mine": 2}),
-    "order": ({"x-max-length": 5, "x-message-ttl": 9000}, {"x-message-ttl": 9000, "x-max-length": 5}),
+    "order": ({"x-max-length": 5, "x-message-ttl": 9000},
+        {"x-message-ttl": 9000, "x-max-length": 5}),
     "two-differ": ({}, {"x-max-length": 5, "x-message-ttl": 9000}),
     "invalid-on-existing": ({}, {"x-message-ttl": -1}),
     "master-locator": ({}, {"x-queue-master-locator": "min-masters"})})
