@@ -104,13 +104,12 @@ int lev_perf_measure_work(struct lev_perf_run *run, struct lev_perf_measure *m,
     return 0;
 }
 
-void lev_perf_measure_latency(const struct lev_perf_run *run, struct lev_perf_histogram *latency_r,
-                              struct lev_perf_histogram *confirm_r)
+void lev_perf_measure_times(const struct lev_perf_run *run, struct lev_perf_times *times_r)
 {
-    memset(latency_r, 0, sizeof *latency_r);
-    memset(confirm_r, 0, sizeof *confirm_r);
+    memset(times_r, 0, sizeof *times_r);
     for (unsigned i = 0; i < run->started; i++) {
-        lev_perf_histogram_merge(latency_r, &run->workers[i].latency);
-        lev_perf_histogram_merge(confirm_r, &run->workers[i].confirm);
+        lev_perf_histogram_merge(&times_r->latency, &run->workers[i].latency);
+        lev_perf_histogram_merge(&times_r->confirm, &run->workers[i].confirm);
+        lev_perf_histogram_merge(&times_r->late, &run->workers[i].late);
     }
 }

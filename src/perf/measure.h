@@ -25,8 +25,13 @@ int lev_perf_measure_time(struct lev_perf_run *run, struct lev_perf_measure *m);
  * when nothing moves for half a minute. */
 int lev_perf_measure_work(struct lev_perf_run *run, struct lev_perf_measure *m,
                           lev_perf_done_fn done, const void *arg);
-/* Merges the histograms of all workers; the workers have stopped. */
-void lev_perf_measure_latency(const struct lev_perf_run *run, struct lev_perf_histogram *latency_r,
-                              struct lev_perf_histogram *confirm_r);
+struct lev_perf_times {
+    struct lev_perf_histogram latency;
+    struct lev_perf_histogram confirm;
+    struct lev_perf_histogram late;
+};
+
+/* Merges the histograms of all workers, which have stopped. */
+void lev_perf_measure_times(const struct lev_perf_run *run, struct lev_perf_times *times_r);
 
 #endif

@@ -151,12 +151,13 @@ static void report(const struct flow *flow, struct lev_perf_report *report)
     const struct lev_perf_measure *m = &flow->measure;
     uint64_t published = m->after.published - m->before.published;
     uint64_t delivered = m->after.delivered - m->before.delivered;
-    static struct lev_perf_histogram latency, confirm;
+    static struct lev_perf_times times;
 
     report_counts(flow, report);
-    lev_perf_measure_latency(&flow->run, &latency, &confirm);
-    lev_perf_report_latency(report, "latency", &latency);
-    lev_perf_report_latency(report, "confirm", &confirm);
+    lev_perf_measure_times(&flow->run, &times);
+    lev_perf_report_latency(report, "latency", &times.latency);
+    lev_perf_report_latency(report, "confirm", &times.confirm);
+    lev_perf_report_latency(report, "send_late", &times.late);
     lev_perf_cost_report_per(&m->cost, report, "cpu_us_per_published", published);
     lev_perf_cost_report_per(&m->cost, report, "cpu_us_per_delivered", delivered);
     lev_perf_cost_report(&m->cost, report, delivered > published ? delivered : published);

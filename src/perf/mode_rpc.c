@@ -28,15 +28,15 @@ static int run_workers(struct lev_perf_run *run, struct lev_perf_measure *m)
 static void report(const struct lev_perf_run *run, const struct lev_perf_measure *m,
                    struct lev_perf_report *out)
 {
-    static struct lev_perf_histogram latency, confirm;
+    static struct lev_perf_times times;
     uint64_t trips = m->after.delivered - m->before.delivered;
     double seconds = (double)m->elapsed_ns / 1e9;
 
     lev_perf_report_real(out, "elapsed_s", "s", seconds);
     lev_perf_report_whole(out, "round_trips", "", trips);
     lev_perf_report_whole(out, "round_trips_per_s", "/s", (uint64_t)((double)trips / seconds));
-    lev_perf_measure_latency(run, &latency, &confirm);
-    lev_perf_report_latency(out, "latency", &latency);
+    lev_perf_measure_times(run, &times);
+    lev_perf_report_latency(out, "latency", &times.latency);
     lev_perf_cost_report_per(&m->cost, out, "cpu_us_per_round_trip", trips);
     lev_perf_cost_report(&m->cost, out, trips);
 }

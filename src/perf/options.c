@@ -45,6 +45,7 @@ enum option_id {
     OPT_DURABLE,
     OPT_TRANSIENT,
     OPT_LATENCY,
+    OPT_SPIN,
     OPT_FILL,
     OPT_DRAIN,
     OPT_RPC,
@@ -81,6 +82,7 @@ static const struct option long_options[] = {
     {"durable", no_argument, NULL, OPT_DURABLE},
     {"transient", no_argument, NULL, OPT_TRANSIENT},
     {"latency", no_argument, NULL, OPT_LATENCY},
+    {"spin", no_argument, NULL, OPT_SPIN},
     {"fill", no_argument, NULL, OPT_FILL},
     {"drain", no_argument, NULL, OPT_DRAIN},
     {"rpc", no_argument, NULL, OPT_RPC},
@@ -116,6 +118,7 @@ static const char help_text[] =
     "      --mandatory           publish with the mandatory flag\n"
     "      --confirm WINDOW      publisher confirms, at most WINDOW outstanding (0: none)\n"
     "      --rate MSG/S          per producer (0: as fast as it goes; --latency: 20000)\n"
+    "      --spin                keep to the rate by spinning: more even, costs a core\n"
     "      --prefetch N          per consumer (1000; 0: no limit)\n"
     "      --ack-every N         acknowledge every N deliveries at once (100)\n"
     "      --auto-ack            no acknowledgements\n"
@@ -316,6 +319,8 @@ static bool apply_flag(struct lev_perf_options *o, struct parse_state *state, in
         return state->durable_given = true;
     case OPT_LATENCY:
         return o->latency = true;
+    case OPT_SPIN:
+        return o->spin = true;
     case OPT_FILL:
         return set_mode(o, LEV_PERF_MODE_FILL);
     case OPT_DRAIN:

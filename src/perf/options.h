@@ -42,6 +42,7 @@ struct lev_perf_options {
     const char *exchange_type; /* NULL: the default exchange */
     bool durable;
     bool latency;
+    bool spin; /* wait for the time of the next message without sleeping */
     bool keep;
     bool json;
     pid_t pid; /* of the broker; 0: not given */

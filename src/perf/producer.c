@@ -65,11 +65,21 @@ static uint64_t allowance(const struct producer *p, uint64_t now_ns)
     return n;
 }
 
+/* Writes into message i of the chunk being cut when it was due, and notes how late it is. */
+static void stamp(struct producer *p, uint64_t i, uint64_t now_ns)
+{
+    uint64_t due = due_ns(p, p->issued + i);
+
+    lev_perf_template_stamp(&p->template, p->position + i, due);
+    if (lev_perf_run_measuring(p->worker->run))
+        lev_perf_histogram_record(&p->worker->late, now_ns > due ? now_ns - due : 0);
+}
+
 static void cut_chunk(struct producer *p, uint64_t n, uint64_t now_ns)
 {
     if (p->options->latency) {
         for (uint64_t i = 0; i < n; i++)
-            lev_perf_template_stamp(&p->template, p->position + i, due_ns(p, p->issued + i));
+            stamp(p, i, now_ns);
     }
     if (p->options->confirm)
         lev_perf_confirm_issue(&p->confirm, n, now_ns);
@@ -169,6 +179,8 @@ static int pause_and_receive(struct producer *p, uint64_t now_ns)
     if (!p->chunk_left && p->interval_ns > 0 && p->issued < p->limit &&
         due_ns(p, p->issued) > now_ns && due_ns(p, p->issued) < deadline_ns)
         deadline_ns = due_ns(p, p->issued);
+    if (p->options->spin && p->interval_ns > 0)
+        deadline_ns = now_ns;
     ready = lev_perf_connection_wait(&p->worker->conn, (short)(flushed ? POLLIN : POLLIN | POLLOUT),
                                      deadline_ns);
     if (ready < 0)

@@ -60,6 +60,7 @@ struct lev_perf_worker {
     struct lev_perf_connection conn;
     struct lev_perf_histogram latency; /* deliveries or round trips */
     struct lev_perf_histogram confirm; /* publisher confirms */
+    struct lev_perf_histogram late;    /* --latency: messages sent after they were due */
     int (*body)(struct lev_perf_worker *worker);
 };
 

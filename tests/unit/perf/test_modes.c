@@ -187,6 +187,16 @@ START_TEST(latency)
     ck_assert(figure("latency_p50_us") <= figure("latency_p99_us"));
     ck_assert(figure("latency_p99_us") <= figure("latency_max_us"));
     ck_assert(figure("latency_max_us") < 60e6);
+    ck_assert(figure("send_late_p50_us") <= figure("latency_max_us"));
+}
+END_TEST
+
+START_TEST(spinning_sends_the_same)
+{
+    ck_assert_msg(run_with((struct fake_knobs){0}, "--latency --spin --rate 5000 --count 500") == 0,
+                  "%s", error);
+    ck_assert(figure("delivered") == 500);
+    ck_assert(figure("elapsed_s") >= 0.0998);
 }
 END_TEST
 
@@ -252,6 +262,7 @@ Suite *modes_suite(void)
     tcase_add_test(tcase, refused_and_returned_messages_are_not_awaited);
     tcase_add_loop_test(tcase, failures_are_named, 0, sizeof bad_runs / sizeof *bad_runs);
     tcase_add_test(tcase, latency);
+    tcase_add_test(tcase, spinning_sends_the_same);
     tcase_add_test(tcase, rpc);
     tcase_add_test(tcase, declares_and_connections);
     tcase_add_test(tcase, a_pid_tells_the_cost);
