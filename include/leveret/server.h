@@ -1,0 +1,94 @@
+/* Leveret in your own process: an AMQP 0-9-1 broker that you start and stop.
+ *
+ *     struct lev_server_config config;
+ *     char err[LEV_SERVER_ERR_MAX];
+ *     lev_server_config_init(&config);
+ *     config.data_dir = "/var/lib/app/broker";
+ *     struct lev_server *s = lev_server_new(&config);
+ *     if (lev_server_start(s, err) < 0)
+ *         fprintf(stderr, "%s\n", err);
+ *     ...
+ *     lev_server_free(&s);
+ *
+ * A server runs on threads of its own, in which all signals are blocked. It logs to standard error.
+ * Several may run in one process, each with a data directory of its own. A process that uses it
+ * should ignore SIGPIPE no more and no less than it would otherwise: a server never raises it.
+ *
+ * Unless said otherwise a function is for one thread at a time. */
+#ifndef LEVERET_SERVER_H
+#define LEVERET_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lev_server;
+
+enum { LEV_SERVER_ERR_MAX = 512 };
+
+/* The RabbitMQ release whose behaviour the server follows; what it reports to clients as its
+ * version. */
+#define LEV_SERVER_RABBITMQ_VERSION "4.2.0"
+
+struct lev_server_listen {
+    const char *host; /* numeric address; NULL: all interfaces, IPv4 and IPv6 */
+    int port;         /* 0: one that is free */
+};
+
+/* Strings and arrays are borrowed until lev_server_free. */
+struct lev_server_config {
+    const char *data_dir; /* made when missing; held by one server at a time */
+    const struct lev_server_listen *listen;
+    size_t n_listen;
+    int loops;                 /* event loops, each a thread; 0: one per CPU */
+    uint32_t frame_max;        /* 131072 octets; 0: the largest that is supported */
+    uint32_t channel_max;      /* 2047; 0: 65535 */
+    uint32_t heartbeat_s;      /* 60; 0: none proposed */
+    uint32_t handshake_ms;     /* 10000 */
+    uint64_t max_message_size; /* 134217728 octets */
+    uint32_t stop_ms;          /* 5000: how long lev_server_stop waits for clients to say goodbye */
+    const char *cluster_name;  /* NULL: rabbit@ and the host's name */
+    /* The user and vhost made when the data directory has no user yet. */
+    const char *default_user, *default_password, *default_vhost;
+    /* Users who may log in from this machine only; ends with NULL. NULL: "guest". */
+    const char *const *loopback_users;
+};
+
+/* Fills in the defaults: all interfaces, port 5672, and what is said above; data_dir is NULL. */
+void lev_server_config_init(struct lev_server_config *c);
+
+/* A server that does nothing yet. Never NULL. */
+struct lev_server *lev_server_new(const struct lev_server_config *c);
+
+/* Takes the data directory, recovers what it holds, listens. 0, or -1 with one line in err and
+ * nothing left running. */
+int lev_server_start(struct lev_server *s, char err[LEV_SERVER_ERR_MAX]);
+
+/* The port of the first listener, while the server runs; 0 without listeners. */
+int lev_server_port(const struct lev_server *s);
+
+/* Ends gracefully: no new connections; clients are told and have stop_ms to close; everything
+ * durable is on stable storage when it returns. May be started again. Harmless when not started. */
+void lev_server_stop(struct lev_server *s);
+
+/* Stops and frees. Accepts a pointer to NULL; leaves NULL. */
+void lev_server_free(struct lev_server **s);
+
+/* What is alive, over all vhosts. */
+struct lev_server_stats {
+    uint64_t connections, channels, consumers;
+    uint64_t exchanges, queues;
+    uint64_t messages_ready, messages_unacked;
+};
+
+/* Any thread, while the server runs. */
+void lev_server_stats(struct lev_server *s, struct lev_server_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
