@@ -19,15 +19,18 @@ static int no_queue(const struct lev_vhost *v, struct lev_bytes name, struct lev
                     LEV_FMT(v->name));
 }
 
-static int check_owner(const struct lev_queue *q, const struct lev_client *c, struct lev_error *err)
+static int locked(const struct lev_queue *q, const struct lev_client *c, struct lev_error *err)
 {
-    if (!q->exclusive || q->owner == c)
-        return 0;
     return lev_fail(err, LEV_RESOURCE_LOCKED,
                     "cannot obtain exclusive access to locked queue '%.*s' in vhost '%.*s'. It could be "
                     "originally declared on another connection or the exclusive property value does not "
                     "match that of the original declaration.",
                     LEV_FMT(q->dest.name), LEV_FMT(c->vhost->name));
+}
+
+static int check_owner(const struct lev_queue *q, const struct lev_client *c, struct lev_error *err)
+{
+    return !q->exclusive || q->owner == c ? 0 : locked(q, c, err);
 }
 
 int lev_queue_find(struct lev_client *c, struct lev_bytes name, struct lev_queue **q_r,
@@ -60,10 +63,8 @@ static int check_equivalent(struct lev_client *c, struct lev_queue *q,
     bool durable = a->durable && !a->exclusive;
     if (check_owner(q, c, err) < 0)
         return -1;
-    if (a->exclusive && !q->exclusive) {
-        struct lev_queue other = {.dest.name = q->dest.name, .exclusive = true};
-        return check_owner(&other, c, err);
-    }
+    if (a->exclusive != q->exclusive)
+        return locked(q, c, err);
     if (durable != q->dest.durable)
         return lev_fail_inequivalent(&who, "durable", word(q->dest.durable), word(durable), err);
     if (a->auto_delete != q->auto_delete)

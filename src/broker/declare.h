@@ -8,8 +8,9 @@
 struct lev_queue;
 
 struct lev_queue_declare_args {
-    struct lev_bytes name, arguments; /* empty name: the broker makes one up */
+    struct lev_bytes name, arguments; 
     bool passive, durable, exclusive, auto_delete;
+    bool server_named;
 };
 
 /* Finds a queue that the client may use: 404, or 405 when it is exclusive to another. */

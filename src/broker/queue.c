@@ -198,8 +198,7 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
         q->vhost->memory += lev_msg_size(msg);
         if (!lev_list_empty(&q->ready))
             lev_queue_kick(q);
-        if (q->paged || q->front.len > LEV_WINDOW_MAX / 64 ||
-            q->front.bytes > LEV_WINDOW_MAX_BYTES / 64)
+        if (lev_window_needs_balance(q))
             lev_window_balance(q);
     }
     return e.flags & LEV_ENTRY_STORED ? e.batch : 0;

@@ -5,7 +5,7 @@
  *     front (array in memory) | middle (count and range in the store) | tail (array in memory)
  *
  * Everything published goes to the back of front while the queue is small (paged is false: middle and
- * tail are empty). A queue that outgrows its window becomes paged: front keeps the window, new
+ * tail are empty). A queue that outgrows its window becomes paged: front keeps the window (sizes: struct lev_windows in vhost.h), new
  * messages go to tail, and whatever of the tail is on disk is dropped from memory into the middle, which is
  * read back in blocks ahead of need. Invariants, under the vhost's lock:
  *  1. positions ascend through front, then [mid_from, mid_to), then tail;
@@ -20,18 +20,6 @@
 #include "broker/chan.h"
 #include "broker/consumer.h"
 #include "broker/topology.h"
-
-/* Window sizes. */
-enum {
-    LEV_WINDOW_MAX = 16384,           /* entries in front before the queue is paged */
-    LEV_WINDOW_KEEP = 4096,           /* entries front keeps when it becomes paged */
-    LEV_WINDOW_MAX_BYTES = 16 << 20,
-    LEV_WINDOW_KEEP_BYTES = 4 << 20,
-    LEV_TAIL_MAX = 16384,             /* tail entries before transient messages in it are spilled */
-    LEV_TAIL_MAX_BYTES = 16 << 20,
-    LEV_READ_ITEMS = 4096,
-    LEV_READ_BYTES = 4 << 20,
-};
 
 enum {
     LEV_ENTRY_REDELIVERED = 1,
@@ -146,6 +134,8 @@ void lev_queue_serve_getters(struct lev_queue *q);
 void lev_queue_handed_out(struct lev_queue *q, uint64_t pos);
 
 /* --- window.c --- */
+/* False when lev_window_balance would find nothing to do; cheap. */
+bool lev_window_needs_balance(const struct lev_queue *q);
 /* Pages out what is beyond the window, spills, and asks for the next block, as needed. */
 void lev_window_balance(struct lev_queue *q);
 /* A batch became durable: what it stored can leave memory. */

@@ -124,6 +124,11 @@ static bool boolean(const struct lev_value *v, char *term, size_t cap)
     return has_type(v, 't', term, cap);
 }
 
+static bool string(const struct lev_value *v, char *term, size_t cap)
+{
+    return has_type(v, 'S', term, cap);
+}
+
 static bool locator(const struct lev_value *v, char *term, size_t cap)
 {
     static const char *const words[] = {"client-local", "balanced", "random", "least-leaders", NULL};
@@ -151,7 +156,7 @@ static const struct {
     {"x-expires", CQ | QQ, expires},
     {"x-message-ttl", CQ | QQ, ttl},
     {"x-dead-letter-exchange", CQ | QQ, NULL},
-    {"x-dead-letter-routing-key", CQ | QQ, NULL},
+    {"x-dead-letter-routing-key", CQ | QQ, string},
     {"x-dead-letter-strategy", QQ, strategy},
     {"x-max-length", CQ | QQ, not_negative},
     {"x-max-length-bytes", CQ | QQ | SQ, not_negative},
@@ -162,6 +167,7 @@ static const struct {
     {"x-queue-mode", CQ, mode},
     {"x-queue-version", CQ, version},
     {"x-single-active-consumer", CQ | QQ, boolean},
+    {"x-queue-master-locator", CQ, NULL},
     {"x-queue-leader-locator", CQ | QQ | SQ, locator},
     {"x-quorum-initial-group-size", QQ, positive},
     {"x-delivery-limit", QQ, is_int},
@@ -243,6 +249,9 @@ int lev_queue_args_check(const struct lev_queue_declare_args *a, struct lev_byte
     if (check_rule(0, a, vhost, LEV_QUEUE_CLASSIC, err) < 0)
         return -1;
     enum lev_queue_type type = lev_queue_type_of(a->arguments);
+    if (a->server_named && type == LEV_QUEUE_QUORUM)
+        return lev_fail(err, LEV_PRECONDITION_FAILED,
+                        "Cannot declare a server-named queue for type %s", module_of(type));
     for (size_t i = 1; i < N_RULES; i++)
         if (check_rule(i, a, vhost, type, err) < 0)
             return -1;

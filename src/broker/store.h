@@ -168,6 +168,8 @@ struct lev_recovery {
     void (*exchange)(void *ctx, const struct lev_exchange_def *d);
     void (*queue)(void *ctx, const struct lev_queue_def *d, const struct lev_queue_state *s);
     void (*binding)(void *ctx, const struct lev_binding_def *d);
+    /* A queue id that must not be given out: rows of a deleted queue are still to be removed. */
+    void (*used_id)(void *ctx, uint32_t queue_id);
 };
 
 #endif

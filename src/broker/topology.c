@@ -311,15 +311,23 @@ int lev_bind(struct lev_topology *t, const struct lev_binding_def *d, struct lev
     return 0;
 }
 
+static struct lev_binding *exact_binding(struct lev_topology *t, const struct lev_binding_def *d)
+{
+    struct lev_exchange *source = lev_exchange_get(t, d->source);
+    struct lev_dest *dest = source ? destination(t, d) : NULL;
+    return dest ? lev_binding_find(&t->bindings, source, dest, d->routing_key, d->arguments) : NULL;
+}
+
+bool lev_binding_exists(struct lev_topology *t, const struct lev_binding_def *d)
+{
+    return exact_binding(t, d) != NULL;
+}
+
 int lev_unbind(struct lev_topology *t, const struct lev_binding_def *d, struct lev_error *err)
 {
     if (refuse_default_ends(d, err) < 0)
         return -1;
-    struct lev_exchange *source = lev_exchange_get(t, d->source);
-    struct lev_dest *dest = source ? destination(t, d) : NULL;
-    struct lev_binding *b = NULL;
-    if (dest)
-        b = lev_binding_find(&t->bindings, source, dest, d->routing_key, d->arguments);
+    struct lev_binding *b = exact_binding(t, d);
     if (b)
         remove_binding(t, b);
     reap(t);

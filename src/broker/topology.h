@@ -70,6 +70,9 @@ int lev_bind(struct lev_topology *t, const struct lev_binding_def *d, struct lev
 /* queue.unbind / exchange.unbind: missing things are fine; default exchange refused. */
 int lev_unbind(struct lev_topology *t, const struct lev_binding_def *d, struct lev_error *err);
 
+/* True when exactly this binding exists. */
+bool lev_binding_exists(struct lev_topology *t, const struct lev_binding_def *d);
+
 /* Recovery: put back what was stored, without checks and without persisting. A binding whose ends
  * are missing is skipped (returns false). */
 void lev_topology_restore_exchange(struct lev_topology *t, const struct lev_exchange_def *d);

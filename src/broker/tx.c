@@ -94,11 +94,15 @@ int lev_tx_rollback(struct lev_chan *ch, struct lev_error *err)
 
 static void commit_publish(struct lev_chan *ch, struct lev_tx_publish *p)
 {
-    if (!p->n_queues && p->mandatory)
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_queues; i++) {
+        if (p->queues[i]->deleted)
+            continue;
+        lev_queue_publish(p->queues[i], p->msg);
+        n++;
+    }
+    if (!n && p->mandatory)
         lev_publish_return(ch, p->msg);
-    for (size_t i = 0; i < p->n_queues; i++)
-        if (!p->queues[i]->deleted)
-            lev_queue_publish(p->queues[i], p->msg);
 }
 
 int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)

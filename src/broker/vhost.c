@@ -27,6 +27,19 @@ static void topology_persist(void *ctx, enum lev_op_kind kind, void *def)
 static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
                                                      .persist = topology_persist};
 
+const struct lev_windows lev_windows_default = {.max = 16384,
+                                                .keep = 4096,
+                                                .max_bytes = 16 << 20,
+                                                .keep_bytes = 4 << 20,
+                                                .tail_max = 16384,
+                                                .tail_max_bytes = 16 << 20,
+                                                .pressure = 256 << 20};
+
+void lev_vhost_set_windows(struct lev_vhost *v, const struct lev_windows *w)
+{
+    v->windows = *w;
+}
+
 struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
                                 uint64_t (*now_ms)(void))
 {
@@ -35,6 +48,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     v->name = lev_bytes_dup(name);
     v->store = store;
     v->now_ms = now_ms;
+    v->windows = lev_windows_default;
     v->topology = lev_topology_new(v->name, &topology_ops, v);
     lev_map_init(&v->queues);
     lev_map_init(&v->reply_chans);
@@ -291,8 +305,13 @@ static void recover_binding(void *ctx, const struct lev_binding_def *d)
                      LEV_FMT(d->source));
 }
 
+static void recover_used_id(void *ctx, uint32_t queue_id)
+{
+    lev_vhost_use_queue_id(ctx, queue_id);
+}
+
 const struct lev_recovery lev_vhost_recovery = {
-    .exchange = recover_exchange, .queue = recover_queue, .binding = recover_binding};
+    .used_id = recover_used_id, .exchange = recover_exchange, .queue = recover_queue, .binding = recover_binding};
 
 /* --- counters --- */
 

@@ -24,6 +24,18 @@ void lev_vhost_free(struct lev_vhost **v);
 extern const struct lev_recovery lev_vhost_recovery;
 extern const struct lev_store_client lev_vhost_store_client;
 
+/* How much of each queue is kept in memory. */
+struct lev_windows {
+    uint32_t max, keep;           /* messages at the head before the queue is paged, and then */
+    size_t max_bytes, keep_bytes; /* the same in octets, whichever is reached first */
+    uint32_t tail_max;            /* messages at the tail before transient ones are spilled */
+    size_t tail_max_bytes;
+    size_t pressure; /* octets of ready messages in the vhost above which windows are 64 times smaller */
+};
+extern const struct lev_windows lev_windows_default;
+/* Before the first message; tests make them small. */
+void lev_vhost_set_windows(struct lev_vhost *v, const struct lev_windows *w);
+
 struct lev_bytes lev_vhost_name(const struct lev_vhost *v);
 struct lev_topology *lev_vhost_topology(struct lev_vhost *v);
 

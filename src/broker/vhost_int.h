@@ -11,7 +11,6 @@
 enum {
     LEV_UNWRITTEN_HIGH = 64 << 20, /* store bytes in flight that hold publishers back */
     LEV_UNWRITTEN_LOW = 16 << 20,
-    LEV_MEMORY_PRESSURE = 256 << 20, /* ready message bytes in memory that make windows small */
 };
 
 struct lev_vhost {
@@ -20,6 +19,7 @@ struct lev_vhost {
     struct lev_store *store;
     uint64_t (*now_ms)(void);
     struct lev_topology *topology;
+    struct lev_windows windows;
     struct lev_map queues;      /* by name */
     struct lev_map reply_chans; /* channel by direct reply-to name */
     uint64_t queue_epoch;       /* changes when a queue comes or goes */

@@ -1,7 +1,7 @@
 /* Windows: what of a queue is in memory, and the traffic between memory and store. See queue.h for the layout
  * and the invariants, store.h for what the store promises. Under the vhost's lock.
  *
- * Becoming paged splits front: its first LEV_WINDOW_KEEP entries stay, the rest becomes the tail. Only
+ * Becoming paged splits front: its first entries stay, the rest becomes the tail. Only
  * positions that no channel can hold go beyond the split (invariant 3): those never delivered, or any when
  * nothing is unacknowledged. From then on:
  *   tail -> middle   when the entry is on disk (lev_window_stored), by dropping it from memory
@@ -17,19 +17,16 @@
 /* Windows are this much smaller while the vhost's messages take too much memory. */
 enum { PRESSURE_SHRINK = 64 };
 
-struct limits {
-    uint32_t max, keep;
-    size_t max_bytes, keep_bytes;
-};
-
-static struct limits limits_of(const struct lev_queue *q)
+/* The sizes in force. */
+static struct lev_windows limits_of(const struct lev_queue *q)
 {
-    struct limits l = {LEV_WINDOW_MAX, LEV_WINDOW_KEEP, LEV_WINDOW_MAX_BYTES, LEV_WINDOW_KEEP_BYTES};
-    if (q->vhost->memory > LEV_MEMORY_PRESSURE) {
+    struct lev_windows l = q->vhost->windows;
+    if (q->vhost->memory > l.pressure) {
         l.max /= PRESSURE_SHRINK;
         l.keep /= PRESSURE_SHRINK;
         l.max_bytes /= PRESSURE_SHRINK;
         l.keep_bytes /= PRESSURE_SHRINK;
+        l.tail_max = 0;
     }
     return l;
 }
@@ -47,7 +44,7 @@ static void hold_reads(struct lev_queue *q)
     q->read_after = b->live || q->vhost->n_marked ? b->id : b->id - 1;
 }
 
-static void begin_paging(struct lev_queue *q, const struct limits *l)
+static void begin_paging(struct lev_queue *q, const struct lev_windows *l)
 {
     uint64_t floor = lowest_free(q);
     q->tail_handled = 0;
@@ -100,7 +97,7 @@ static void drop_tail(struct lev_queue *q)
 }
 
 /* Front outgrew its window while the queue is paged (a mass requeue): gives its end back to the middle. */
-static void drop_front_end(struct lev_queue *q, const struct limits *l)
+static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
 {
     uint64_t floor = lowest_free(q);
     bool moved = false;
@@ -122,7 +119,7 @@ static void drop_front_end(struct lev_queue *q, const struct limits *l)
 }
 
 /* Moves the tail's beginning straight into front when nothing lies between. */
-static void join_tail(struct lev_queue *q, const struct limits *l)
+static void join_tail(struct lev_queue *q, const struct lev_windows *l)
 {
     if (q->mid_count || q->loading)
         return;
@@ -153,10 +150,9 @@ static void spill_entry(struct lev_queue *q, struct lev_entry *e)
     e->flags |= LEV_ENTRY_SPILLED;
 }
 
-static void spill_tail(struct lev_queue *q)
+static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
 {
-    if (q->tail.len <= LEV_TAIL_MAX && q->tail.bytes <= LEV_TAIL_MAX_BYTES &&
-        q->vhost->memory <= LEV_MEMORY_PRESSURE)
+    if (q->tail.len <= l->tail_max && q->tail.bytes <= l->tail_max_bytes)
         return;
     for (; q->tail_handled < q->tail.len; q->tail_handled++) {
         struct lev_entry *e = lev_entries_at(&q->tail, q->tail_handled);
@@ -165,7 +161,7 @@ static void spill_tail(struct lev_queue *q)
     }
 }
 
-static void read_ahead(struct lev_queue *q, const struct limits *l)
+static void read_ahead(struct lev_queue *q, const struct lev_windows *l)
 {
     struct lev_vhost *v = q->vhost;
     if (q->loading || !q->mid_count || v->durable < q->read_after)
@@ -184,15 +180,20 @@ static void read_ahead(struct lev_queue *q, const struct limits *l)
     v->store->ops->read(v->store, r);
 }
 
+bool lev_window_needs_balance(const struct lev_queue *q)
+{
+    const struct lev_windows *w = &q->vhost->windows;
+    return q->paged || q->front.len > w->max / PRESSURE_SHRINK ||
+           q->front.bytes > w->max_bytes / PRESSURE_SHRINK;
+}
+
 void lev_window_balance(struct lev_queue *q)
 {
-    struct limits l = {LEV_WINDOW_MAX, LEV_WINDOW_KEEP, LEV_WINDOW_MAX_BYTES, LEV_WINDOW_KEEP_BYTES};
-    bool small = q->front.len <= LEV_WINDOW_MAX / PRESSURE_SHRINK && q->front.bytes < LEV_WINDOW_MAX_BYTES / PRESSURE_SHRINK;
-    if (!q->paged && small) {
+    if (!q->paged && !lev_window_needs_balance(q)) {
         lev_entries_shrink(&q->front);
         return;
     }
-    l = limits_of(q);
+    struct lev_windows l = limits_of(q);
     if (!q->paged) {
         if (q->front.len <= l.max && q->front.bytes <= l.max_bytes)
             return;
@@ -205,7 +206,7 @@ void lev_window_balance(struct lev_queue *q)
     join_tail(q, &l);
     if (!q->paged)
         return;
-    spill_tail(q);
+    spill_tail(q, &l);
     read_ahead(q, &l);
 }
 

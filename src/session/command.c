@@ -112,7 +112,7 @@ static void apply_method(struct lev_conn *c, struct lev_channel *ch, const struc
     if (ch->closing) { /* everything but the close handshake is discarded */
         if (m->id == LEV_M_CHANNEL_CLOSE)
             lev_conn_send(c, ch->number, &(struct lev_method){.id = LEV_M_CHANNEL_CLOSE_OK});
-        if (m->id == LEV_M_CHANNEL_CLOSE || m->id == LEV_M_CHANNEL_CLOSE_OK)
+        if (m->id == LEV_M_CHANNEL_CLOSE_OK)
             lev_conn_drop_channel(c, ch);
         return;
     }

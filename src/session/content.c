@@ -41,27 +41,44 @@ static void bad_expiration(struct lev_content_plan *plan, struct lev_bytes s, co
     lev_fail(error_of(plan), LEV_PRECONDITION_FAILED, "invalid expiration '%.*s': %s", LEV_FMT(s), why);
 }
 
+/* What follows the number, as Erlang prints a string: quoted when printable, else a list of octets. */
+static void leftover(struct lev_content_plan *plan, struct lev_bytes s, size_t from)
+{
+    char why[1100];
+    size_t n = 0;
+    bool printable = true;
+    for (size_t i = from; i < s.len; i++)
+        printable &= s.ptr[i] >= 0x20 && s.ptr[i] < 0x7f;
+    if (printable) {
+        snprintf(why, sizeof(why), "{leftover_string,\"%.*s\"}", (int)(s.len - from),
+                 (const char *)s.ptr + from);
+    } else {
+        n = (size_t)snprintf(why, sizeof(why), "{leftover_string,[");
+        for (size_t i = from; i < s.len; i++)
+            n += (size_t)snprintf(why + n, sizeof(why) - n, i > from ? ",%u" : "%u", s.ptr[i]);
+        snprintf(why + n, sizeof(why) - n, "]}");
+    }
+    bad_expiration(plan, s, why);
+}
+
 static void read_expiration(struct lev_content_plan *plan, struct lev_bytes s)
 {
     char why[300];
-    size_t i = 0;
+    size_t i = s.len > 1 && (s.ptr[0] == '-' || s.ptr[0] == '+') ? 1 : 0, first = i;
+    bool negative = i && s.ptr[0] == '-';
     uint64_t n = 0;
-    bool negative = s.len > 1 && s.ptr[0] == '-' && is_digit(s.ptr[1]);
-    if (negative || (s.len > 1 && s.ptr[0] == '+'))
-        i = 1;
-    size_t first = i;
     for (; i < s.len && is_digit(s.ptr[i]); i++)
-        n = n < UINT64_MAX / 100 ? n * 10 + (uint64_t)(s.ptr[i] - '0') : n;
-    if (i == first)
+        n = n <= EXPIRATION_MAX ? n * 10 + (uint64_t)(s.ptr[i] - '0') : n;
+    size_t digits = first;
+    while (digits + 1 < i && s.ptr[digits] == '0')
+        digits++;
+    if (i == first) {
         bad_expiration(plan, s, "no_integer");
-    else if (i < s.len) {
-        snprintf(why, sizeof(why), "{leftover_string,\"%.*s\"}", (int)(s.len - i), (const char *)s.ptr + i);
-        bad_expiration(plan, s, why);
-    } else if (negative && n) {
-        snprintf(why, sizeof(why), "{value_negative,-%llu}", (unsigned long long)n);
-        bad_expiration(plan, s, why);
-    } else if (n > EXPIRATION_MAX) {
-        snprintf(why, sizeof(why), "{value_too_large,%llu}", (unsigned long long)n);
+    } else if (i < s.len) {
+        leftover(plan, s, i);
+    } else if ((negative && n) || n > EXPIRATION_MAX) {
+        snprintf(why, sizeof(why), "{value_%s,%s%.*s}", negative ? "negative" : "too_large",
+                 negative ? "-" : "", (int)(i - digits), (const char *)s.ptr + digits);
         bad_expiration(plan, s, why);
     } else {
         plan->expiration_ms = n;
@@ -195,6 +212,9 @@ int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_co
         read_keys(plan, p.headers, "CC", &plan->cc);
         read_keys(plan, p.headers, "BCC", &plan->bcc);
     }
+    if ((p.flags & LEV_PROP_DELIVERY_MODE) && !failed(plan) && (p.delivery_mode < 1 || p.delivery_mode > 2))
+        lev_fail(error_of(plan), LEV_PRECONDITION_FAILED, "invalid message: {delivery_mode_unknown,%u}",
+                 p.delivery_mode);
     if (p.flags & LEV_PROP_USER_ID)
         check_user(ch, plan, p.user_id);
     if (plan->bcc.ptr || (plan->extra && plan->extra->wants_reply))

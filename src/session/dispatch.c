@@ -4,9 +4,8 @@
 int lev_dispatch(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err)
 {
     const struct lev_method_info *info = lev_method_info(m->id);
-    bool answer_to_us = m->id == LEV_M_BASIC_CANCEL_OK || m->id == LEV_M_CHANNEL_FLOW_OK;
-    if (answer_to_us)
-        return 0;
+    if (m->id == LEV_M_BASIC_CANCEL_OK)
+        return 0; /* some clients answer our basic.cancel, though it says no-wait */
     if (!(info->flags & LEV_MF_CLIENT) || (info->flags & LEV_MF_CHANNEL0))
         return lev_fail(err, LEV_COMMAND_INVALID, "unimplemented method");
     switch (info->class_id) {

@@ -163,6 +163,7 @@ static void on_open(struct lev_conn *c, const struct lev_connection_open *m)
 void lev_handshake_method(struct lev_conn *c, const struct lev_frame *f)
 {
     struct lev_method m;
+    struct lev_error err;
     bool ok = f->type == LEV_FRAME_METHOD && f->channel == 0 && lev_method_decode(f->payload, &m) == 0;
     if (ok && c->state == LEV_CONN_START && m.id == LEV_M_CONNECTION_START_OK) {
         on_start_ok(c, &m.u.connection_start_ok);
@@ -170,6 +171,9 @@ void lev_handshake_method(struct lev_conn *c, const struct lev_frame *f)
         on_tune_ok(c, &m.u.connection_tune_ok);
     } else if (ok && c->state == LEV_CONN_OPEN && m.id == LEV_M_CONNECTION_OPEN) {
         on_open(c, &m.u.connection_open);
+    } else if (ok && c->state == LEV_CONN_OPEN && (lev_method_info(m.id)->flags & LEV_MF_CHANNEL0)) {
+        lev_fail(&err, LEV_CHANNEL_ERROR, "unexpected method in connection state opening");
+        lev_conn_fail(c, &err, m.id);
     } else if (f->type != LEV_FRAME_HEARTBEAT || f->channel != 0 || f->payload.len != 0) {
         lev_conn_log(c, "closing AMQP connection", "unexpected frame in the handshake");
         lev_conn_drop_later(c);
@@ -193,7 +197,6 @@ static void on_close(struct lev_conn *c)
 void lev_conn_method(struct lev_conn *c, const struct lev_method *m)
 {
     struct lev_error err;
-    const struct lev_method_info *info = lev_method_info(m->id);
     if (m->id == LEV_M_CONNECTION_CLOSE) {
         on_close(c);
     } else if (m->id == LEV_M_CONNECTION_CLOSE_OK && c->state == LEV_CONN_CLOSING) {
@@ -204,6 +207,6 @@ void lev_conn_method(struct lev_conn *c, const struct lev_method *m)
         lev_conn_send(c, 0, &(struct lev_method){.id = LEV_M_CONNECTION_UPDATE_SECRET_OK});
     } else {
         lev_fail(&err, LEV_CHANNEL_ERROR, "unexpected method in connection state running");
-        lev_conn_fail(c, &err, info->flags & LEV_MF_CLIENT ? m->id : LEV_M_COUNT);
+        lev_conn_fail(c, &err, m->id);
     }
 }

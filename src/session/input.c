@@ -9,7 +9,9 @@
 enum {
     RUN_BYTES = 64 * 1024, /* input after which a run is applied */
     SHOWN_OCTETS = 16,
+    SHOWN_ARGUMENTS = 120, /* more than a reply text holds */
     IN_KEEP = 1024,
+    CONTENT_HEADER_MIN = 12, /* shorter ones RabbitMQ does not take for a header */
 };
 
 /* --- failing the connection at its place in the order of commands --- */
@@ -31,21 +33,25 @@ static void fail_text(struct lev_conn *c, uint16_t code, enum lev_method_id meth
     fail(c, &err, method);
 }
 
-/* Octets as Erlang prints a binary: <<"abc">> when printable, else <<1,2,3>>. */
-static void print_octets(char *out, size_t cap, struct lev_bytes b)
+/* <<1,2,3>> */
+static void print_numbers(char *out, size_t cap, struct lev_bytes b)
 {
-    bool printable = b.len > 0;
-    size_t n = 0;
-    for (size_t i = 0; i < b.len; i++)
-        printable &= b.ptr[i] >= 0x20 && b.ptr[i] < 0x7f;
-    if (printable) {
-        snprintf(out, cap, "<<\"%.*s\">>", LEV_FMT(b));
-        return;
-    }
-    n += (size_t)snprintf(out, cap, "<<");
+    size_t n = (size_t)snprintf(out, cap, "<<");
     for (size_t i = 0; i < b.len; i++)
         n += (size_t)snprintf(out + n, cap - n, i ? ",%u" : "%u", b.ptr[i]);
     snprintf(out + n, cap - n, ">>");
+}
+
+/* Octets as Erlang prints a binary: <<"abc">> when printable, else as numbers. */
+static void print_octets(char *out, size_t cap, struct lev_bytes b)
+{
+    bool printable = b.len > 0;
+    for (size_t i = 0; i < b.len; i++)
+        printable &= b.ptr[i] >= 0x20 && b.ptr[i] < 0x7f;
+    if (printable)
+        snprintf(out, cap, "<<\"%.*s\">>", LEV_FMT(b));
+    else
+        print_numbers(out, cap, b);
 }
 
 /* "type 1, all octets = <<…>>" and what is wrong with the frame. */
@@ -67,7 +73,7 @@ static void fail_frame(struct lev_conn *c, uint16_t code, const struct lev_frame
 static void fail_decode(struct lev_conn *c, struct lev_bytes payload, int rc, const struct lev_method *m)
 {
     struct lev_error err;
-    char octets[160];
+    char octets[SHOWN_ARGUMENTS * 4 + 8];
     if (rc == LEV_EUNKNOWN) {
         fail_text(c, LEV_COMMAND_INVALID, LEV_M_COUNT, "unimplemented method");
         return;
@@ -76,9 +82,8 @@ static void fail_decode(struct lev_conn *c, struct lev_bytes payload, int rc, co
         fail_text(c, LEV_FRAME_ERROR, LEV_M_COUNT, "Malformed UTF-8 in shortstr");
         return;
     }
-    bool cut = payload.len > 4 + SHOWN_OCTETS;
-    print_octets(octets, sizeof(octets),
-                 lev_bytes(payload.ptr + 4, cut ? SHOWN_OCTETS : payload.len - 4));
+    size_t n = payload.len - 4 < SHOWN_ARGUMENTS ? payload.len - 4 : SHOWN_ARGUMENTS;
+    print_numbers(octets, sizeof(octets), lev_bytes(payload.ptr + 4, n));
     lev_fail(&err, LEV_FRAME_ERROR, "cannot decode %s", octets);
     fail(c, &err, m->id);
 }
@@ -186,8 +191,11 @@ static void unopened(struct lev_conn *c, const struct lev_frame *f)
         fail_decode(c, f->payload, rc, &m);
     else if (rc == 0 && m.id == LEV_M_CHANNEL_OPEN)
         open_channel(c, f->channel);
+    else if (rc == 0)
+        fail_text(c, LEV_CHANNEL_ERROR, m.id, "expected 'channel.open'");
     else
-        fail_text(c, LEV_CHANNEL_ERROR, LEV_M_COUNT, "expected 'channel.open'");
+        fail_text(c, LEV_UNEXPECTED_FRAME, LEV_M_COUNT,
+                  "expected method frame, got non method frame instead");
 }
 
 /* --- frames --- */
@@ -211,6 +219,10 @@ static void content_frame(struct lev_conn *c, struct lev_channel *ch, const stru
                                                   "got non content header frame instead") == 0;
     else if (ch->as.has_header)
         ok = lev_assembly_body(ch, f->payload, &err);
+    else if (f->payload.len < CONTENT_HEADER_MIN) {
+        fail_frame(c, LEV_FRAME_ERROR, f, true, "unknown_frame");
+        return;
+    }
     else
         ok = lev_assembly_header(ch, f->payload, &err, &bare);
     if (!ok)

@@ -68,7 +68,8 @@ static int on_declare(struct lev_channel *ch, const struct lev_queue_declare *m,
                                        .passive = m->passive,
                                        .durable = m->durable,
                                        .exclusive = m->exclusive,
-                                       .auto_delete = m->auto_delete};
+                                       .auto_delete = m->auto_delete,
+                                       .server_named = m->queue.len == 0};
     if (!m->passive && (lev_permit(ch, LEV_PERM_CONFIGURE, false, name, err) < 0 ||
                         permit_dead_letter(ch, name, m->arguments, err) < 0))
         return -1;
@@ -146,8 +147,10 @@ static int on_bind(struct lev_channel *ch, const struct lev_queue_bind *m, struc
                                 .destination = lev_clean_name(m->queue, b),
                                 .routing_key = m->routing_key,
                                 .arguments = m->arguments};
-    if (resolve(ch, &d, err) < 0 || check_exclusive(ch, d.destination, err) < 0 ||
-        lev_bind(lev_vhost_topology(ch->conn->client.vhost), &d, err) < 0)
+    struct lev_topology *t = lev_vhost_topology(ch->conn->client.vhost);
+    if (resolve(ch, &d, err) < 0 ||
+        (lev_exchange_get(t, d.source) && check_exclusive(ch, d.destination, err) < 0) ||
+        lev_bind(t, &d, err) < 0)
         return -1;
     if (!m->no_wait)
         lev_conn_send(ch->conn, ch->number, &ok);
@@ -162,8 +165,10 @@ static int on_unbind(struct lev_channel *ch, const struct lev_queue_unbind *m, s
                                 .destination = lev_clean_name(m->queue, b),
                                 .routing_key = m->routing_key,
                                 .arguments = m->arguments};
-    if (resolve(ch, &d, err) < 0 || check_exclusive(ch, d.destination, err) < 0 ||
-        lev_unbind(lev_vhost_topology(ch->conn->client.vhost), &d, err) < 0)
+    struct lev_topology *t = lev_vhost_topology(ch->conn->client.vhost);
+    if (resolve(ch, &d, err) < 0 ||
+        (lev_binding_exists(t, &d) && check_exclusive(ch, d.destination, err) < 0) ||
+        lev_unbind(t, &d, err) < 0)
         return -1;
     lev_conn_send(ch->conn, ch->number, &ok);
     return 0;
