@@ -267,7 +267,6 @@ def cancel_delete(s, notify):
     b.call("queue.delete", queue=q)
     if notify:
         a.expect("basic.cancel")
-        a.send("basic.cancel-ok", consumer_tag="c")
     a.fence()
     a.call("basic.cancel", consumer_tag="c")
     a.consume(a.declare(s.q("other"), exclusive=1), "c")

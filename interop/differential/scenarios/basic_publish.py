@@ -27,13 +27,19 @@ def queue(s, **args):
 
 @each("publish/property", dict({n: {n: v} for n, v in ALL_PROPERTIES.items()},
                                none={}, all=ALL_PROPERTIES, zeroes={
-    "delivery_mode": 0, "priority": 0, "timestamp": 0, "content_type": "", "headers": {}},
-    largest={"delivery_mode": 255, "priority": 255, "timestamp": 2**64 - 1,
-        "message_id": "m" * 255},
+    "priority": 0, "timestamp": 0, "content_type": "", "headers": {}},
+    largest={"priority": 255, "timestamp": 2**64 - 1, "message_id": "m" * 255},
     reply_to_binary={"reply_to": b"\xff\0\xfe", "app_id": b"\x80"}))
 def properties(s, props):
     ch, q = queue(s)
     ch.publish(q, "body", **props)
+    ch.get(q)
+
+
+@each("publish/delivery-mode", {"0": 0, "1": 1, "3": 3, "255": 255})
+def delivery_mode(s, mode):
+    ch, q = queue(s)
+    ch.publish(q, "body", delivery_mode=mode)
     ch.get(q)
 
 

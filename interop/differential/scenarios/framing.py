@@ -237,8 +237,8 @@ def server_method(s, name):
     c.closed(timeout=5)
 
 
-@each("framing/accepted-from-client", {n: n for n in ("basic.cancel-ok", "channel.flow-ok")})
-def accepted_from_client(s, name):
+@each("framing/reply-from-client", {n: n for n in ("basic.cancel-ok", "channel.flow-ok")})
+def reply_from_client(s, name):
     c, ch = running(s)
     ch.send(name)
     ch.call("channel.flow", active=1)
