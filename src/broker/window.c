@@ -23,9 +23,9 @@ static struct lev_windows limits_of(const struct lev_queue *q)
     struct lev_windows l = q->vhost->windows;
     if (q->vhost->memory > l.pressure) {
         l.max /= PRESSURE_SHRINK;
-        l.keep /= PRESSURE_SHRINK;
+        l.keep = l.keep > PRESSURE_SHRINK ? l.keep / PRESSURE_SHRINK : 1;
         l.max_bytes /= PRESSURE_SHRINK;
-        l.keep_bytes /= PRESSURE_SHRINK;
+        l.keep_bytes = l.keep_bytes > PRESSURE_SHRINK ? l.keep_bytes / PRESSURE_SHRINK : 1;
         l.tail_max = 0;
     }
     return l;
