@@ -414,6 +414,8 @@ static _Noreturn void work_until_killed(const char *uri, const char *queue, int 
     struct peer *p;
     int i;
 
+    signal(SIGALRM, SIG_DFL);
+    alarm(SCENARIO_S); /* never outlives the scenario, whatever becomes of the parent */
     if (setjmp(failed) != 0) {
         _exit(1);
     }

@@ -206,6 +206,8 @@ def kill_worker_holding(s, queue, count):
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(SCENARIO_S)  # never outlives the scenario, whatever becomes of the parent
         try:
             worker = Scenario(s.uri, 'worker')
             channel = worker.channel()
@@ -217,10 +219,12 @@ def kill_worker_holding(s, queue, count):
         finally:
             os._exit(1)
     os.close(writer)
-    held = os.read(reader, 8)
-    os.close(reader)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    try:
+        held = os.read(reader, 8)
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
     same('held by the worker that dies', held, b'%d' % count)
 
 
