@@ -85,8 +85,10 @@ def body_small_frames(s, size):
 @scenario("publish/binary-key")
 def binary_key(s):
     ch, q = queue(s)
-    ch.bind(q, "amq.fanout")
-    ch.publish(b"\0\xff" + b"k" * 253, "x", "amq.fanout")
+    x = s.x()
+    ch.exchange(x, "fanout")
+    ch.bind(q, x)
+    ch.publish(b"\0\xff" + b"k" * 253, "x", x)
     ch.get(q)
 
 
@@ -102,11 +104,13 @@ def apart(s):
 
 # ---- returns ----
 
-@each("publish/mandatory", {
-    "default-exchange": "", "direct": "amq.direct", "topic": "amq.topic", "headers": "amq.headers"})
-def mandatory(s, exchange):
+@each("publish/mandatory", {t: t for t in ("default", "direct", "fanout", "topic", "headers")})
+def mandatory(s, kind):
     ch = s.channel()
-    ch.publish("no-such-key", "back", exchange, mandatory=1, **ALL_PROPERTIES)
+    x = "" if kind == "default" else s.x()
+    if x:
+        ch.exchange(x, kind)
+    ch.publish("no-such-key", "back", x, mandatory=1, **ALL_PROPERTIES)
     ch.expect("basic.return")
     ch.fence()
 

@@ -166,10 +166,15 @@ def queue_deleted(s):
 @scenario("confirm/alternate-exchange-is-routed")
 def alternate(s):
     ch, q = confirming(s)
-    x = s.x()
-    ch.exchange(x, arguments={"alternate-exchange": "amq.fanout"})
-    ch.publish("k", "m", x, mandatory=1)
-    ch.fence(note="or a return and an ack, recorded above")
+    x, ae = s.x(), s.x("ae")
+    ch.exchange(ae, "fanout")
+    ch.exchange(x, arguments={"alternate-exchange": ae})
+    ch.publish("k", "back", x, mandatory=1)
+    ch.expect("basic.return")
+    ch.expect("basic.ack")
+    ch.bind(q, ae)
+    ch.publish("k", "routed", x, mandatory=1)
+    ch.expect("basic.ack")
 
 
 @scenario("confirm/not-selected")

@@ -339,8 +339,10 @@ def utf8(s, what):
 def utf8_publish(s):
     c, ch = running(s)
     q = ch.declare(s.q(), exclusive=1)
-    ch.bind(q, "amq.fanout")
-    ch.publish(BAD_UTF8, "x", "amq.fanout", correlation_id=BAD_UTF8, headers={"k": BAD_UTF8})
+    x = s.x()
+    ch.exchange(x, "fanout")
+    ch.bind(q, x)
+    ch.publish(BAD_UTF8, "x", x, correlation_id=BAD_UTF8, headers={"k": BAD_UTF8})
     ch.get(q)
 
 

@@ -192,7 +192,9 @@ def consumer_arguments(s, arguments):
 def x_match(s, arguments):
     ch = s.channel()
     q = ch.declare(s.q(), exclusive=1)
-    ch.bind(q, "amq.headers", "", arguments)
+    x = s.x()
+    ch.exchange(x, "headers")
+    ch.bind(q, x, "", arguments)
 
 
 @scenario("queue/bind/x-match-elsewhere")
