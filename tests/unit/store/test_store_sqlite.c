@@ -1,0 +1,662 @@
+/* The SQLite store: what goes in comes back, also after a crash. */
+#include <check.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "feed.h"
+#include "store/store_sqlite.h"
+
+static char *dir;
+static struct feed f;
+static struct lev_store *store;
+static struct lev_store_options options;
+
+static void open_store(const char *where, struct seen *seen)
+{
+    char err[LEV_STORE_ERR_MAX] = "";
+    ck_assert_msg(lev_store_open(where, &options, &store, err) == 0, "%s", err);
+    struct seen ignored = {0};
+    ck_assert_int_eq(lev_store_recover(store, &seen_recovery, seen ? seen : &ignored), 0);
+    f.store = store;
+    ck_assert_int_eq(lev_store_start(store, &feed_client, &f), 0);
+}
+
+static void setup(void)
+{
+    options = (struct lev_store_options){.retry_ms = 10, .stop_patience_ms = 200};
+    dir = feed_tmpdir();
+    feed_init(&f);
+    open_store(dir, NULL);
+}
+
+static void teardown(void)
+{
+    lev_store_stop(&store);
+    feed_deinit(&f);
+    feed_rmdir(dir);
+    ck_assert_int_eq(lev_msg_live(), 0);
+}
+
+static void reopen(struct seen *seen)
+{
+    lev_store_stop(&store);
+    open_store(dir, seen);
+}
+
+/* The process dies now; a new one starts with what the disk has. */
+static void crash(struct seen *seen)
+{
+    char *copy = feed_copy_dir(dir);
+    lev_store_stop(&store);
+    feed_rmdir(dir);
+    dir = copy;
+    open_store(dir, seen);
+}
+
+/* A number from the database, by another connection, as an operator would. */
+static int64_t ask(const char *sql)
+{
+    char path[4200];
+    sqlite3 *db;
+    sqlite3_stmt *st;
+    snprintf(path, sizeof(path), "%s/vhost.db", dir);
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
+    ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK, "%s: %s", sql,
+                  sqlite3_errmsg(db));
+    int64_t v = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return v;
+}
+
+static void ask_exec(const char *sql)
+{
+    (void)ask(sql);
+}
+
+START_TEST(test_round_trip)
+{
+    struct seen seen = {0};
+    feed_queue(&f, 7, "seven");
+    for (uint32_t i = 0; i < 100; i++)
+        feed_enqueue(&f, 7, i, i * 37, i);
+    feed_mark(&f, 7, 120, 3);
+    feed_commit(&f);
+    crash(&seen);
+    ck_assert_uint_eq(seen.n_queues, 1);
+    const struct seen_queue *q = seen_queue(&seen, 7);
+    ck_assert_str_eq(q->name, "seven");
+    ck_assert_uint_eq(q->state.head, 0);
+    ck_assert_uint_eq(q->state.next_pos, 120);
+    ck_assert_uint_eq(q->state.delivered_to, 3);
+    ck_assert_uint_eq(q->state.count, 100);
+    ck_assert_uint_eq(q->state.bytes, 37 * 4950);
+    struct lev_read *r = feed_read(&f, 7, 0, 120, 1000, SIZE_MAX);
+    ck_assert_int_eq(r->rc, 0);
+    ck_assert_uint_eq(r->n_items, 100);
+    ck_assert_uint_eq(r->reached, 120);
+    for (uint32_t i = 0; i < 100; i++) {
+        ck_assert_uint_eq(r->items[i].pos, i);
+        ck_assert_uint_eq(r->items[i].expires_at_ms, i % 2 ? 1000 + i : 0);
+        ck_assert(!r->items[i].spilled);
+        feed_check_msg(r->items[i].msg, i * 37, i);
+    }
+    lev_read_free(&r);
+}
+END_TEST
+
+START_TEST(test_definitions)
+{
+    struct seen seen = {0};
+    feed_exchange(&f, LEV_OP_EXCHANGE_ADD, "one");
+    feed_exchange(&f, LEV_OP_EXCHANGE_ADD, "two");
+    feed_binding(&f, LEV_OP_BINDING_ADD, "one", "q", "a.*");
+    feed_binding(&f, LEV_OP_BINDING_ADD, "one", "q", "a.*");
+    feed_binding(&f, LEV_OP_BINDING_ADD, "two", "q", "");
+    feed_commit(&f);
+    feed_exchange(&f, LEV_OP_EXCHANGE_DELETE, "two");
+    feed_binding(&f, LEV_OP_BINDING_DELETE, "two", "q", "");
+    feed_commit(&f);
+    crash(&seen);
+    ck_assert_uint_eq(seen.n_exchanges, 1);
+    ck_assert_str_eq(seen.exchanges[0], "one topic 101 xargs");
+    ck_assert_uint_eq(seen.n_bindings, 1);
+    ck_assert_str_eq(seen.bindings[0], "one>q(a.*)1");
+}
+END_TEST
+
+START_TEST(test_read_limits)
+{
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 50; i++)
+        feed_enqueue(&f, 1, i * 2, 100, i);
+    feed_mark(&f, 1, 100, 0);
+    feed_commit(&f);
+    struct lev_read *r = feed_read(&f, 1, 1, 100, 10, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 10);
+    ck_assert_uint_eq(r->items[0].pos, 2);
+    ck_assert_uint_eq(r->reached, 22); /* 21 holds nothing: looked at, too */
+    lev_read_free(&r);
+    size_t one = sizeof(struct lev_msg) + 2 + 4 + 3 + 100;
+    r = feed_read(&f, 1, 0, 100, 10, one * 3 + 5);
+    ck_assert_uint_eq(r->n_items, 3);
+    lev_read_free(&r);
+    r = feed_read(&f, 1, 0, 100, 10, 1); /* at least one */
+    ck_assert_uint_eq(r->n_items, 1);
+    ck_assert_uint_eq(r->reached, 2);
+    lev_read_free(&r);
+    r = feed_read(&f, 1, 99, 100, 10, 1);
+    ck_assert_uint_eq(r->n_items, 0);
+    ck_assert_uint_eq(r->reached, 100);
+    lev_read_free(&r);
+    r = feed_read(&f, 99, 0, LEV_POSITION_MAX + 1, 10, 1); /* unknown queue */
+    ck_assert_int_eq(r->rc, 0);
+    ck_assert_uint_eq(r->n_items, 0);
+    lev_read_free(&r);
+}
+END_TEST
+
+START_TEST(test_settle)
+{
+    struct seen seen = {0};
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 200; i++)
+        feed_enqueue(&f, 1, i, 10, i);
+    feed_commit(&f);
+    for (uint32_t i = 0; i < 10; i++)
+        feed_settle(&f, 1, i, 10); /* in order */
+    for (uint32_t i = 20; i < 100; i += 2)
+        feed_settle(&f, 1, i, 10); /* holes */
+    feed_settle_range(&f, 1, 120, 180, 60, 600);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), 10);
+    ck_assert_int_eq(ask("SELECT count(*) FROM dead"), 41);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue_messages"), 90);
+    crash(&seen);
+    ck_assert_uint_eq(seen.queues[0].state.head, 10);
+    ck_assert_uint_eq(seen.queues[0].state.count, 90);
+    ck_assert_uint_eq(seen.queues[0].state.bytes, 900);
+    struct lev_read *r = feed_read(&f, 1, 0, 200, 1000, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 90);
+    for (size_t i = 0; i < r->n_items; i++) {
+        uint64_t p = r->items[i].pos;
+        ck_assert(p >= 10 && !(p >= 20 && p < 100 && p % 2 == 0) && !(p >= 120 && p < 180));
+        feed_check_msg(r->items[i].msg, 10, (uint32_t)p);
+    }
+    lev_read_free(&r);
+    r = feed_read(&f, 1, 125, 150, 1000, SIZE_MAX); /* inside a dead range */
+    ck_assert_uint_eq(r->n_items, 0);
+    ck_assert_uint_eq(r->reached, 150);
+    lev_read_free(&r);
+    for (uint32_t i = 10; i < 20; i++)
+        feed_settle(&f, 1, i, 10);
+    for (uint32_t i = 21; i < 120; i += 2)
+        feed_settle(&f, 1, i, 10);
+    for (uint32_t i = 100; i < 120; i += 2)
+        feed_settle(&f, 1, i, 10);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), 180);
+    ck_assert_int_eq(ask("SELECT count(*) FROM dead"), 0);
+    ck_assert_int_eq(ask("SELECT messages FROM queues"), 20);
+}
+END_TEST
+
+START_TEST(test_head_passes_gaps)
+{
+    feed_queue(&f, 1, "q");
+    feed_enqueue(&f, 1, 3, 10, 3); /* 0 to 2 were transient */
+    feed_enqueue(&f, 1, 10, 10, 10);
+    feed_enqueue(&f, 1, 20, 10, 20);
+    feed_commit(&f);
+    feed_settle(&f, 1, 10, 10);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), 3);
+    feed_settle(&f, 1, 3, 10);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), 20); /* over 4 to 9, 10, 11 to 19 */
+    feed_settle_flags(&f, 1, 5, 0, LEV_OPF_NOROW);       /* below the head: nothing to do */
+    feed_settle(&f, 1, 20, 10);
+    feed_mark(&f, 1, 33, 21);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), 33);
+    ck_assert_int_eq(ask("SELECT count FROM queue"), 0);
+    ck_assert_int_eq(ask("SELECT count(*) FROM dead"), 0);
+}
+END_TEST
+
+START_TEST(test_norow_joins)
+{
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 10; i += 2)
+        feed_enqueue(&f, 1, i, 10, i);
+    feed_commit(&f);
+    for (uint32_t i = 2; i < 10; i++)
+        feed_settle_flags(&f, 1, i, 10, i % 2 ? LEV_OPF_NOROW : 0);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT count(*) FROM dead"), 1);
+    ck_assert_int_eq(ask("SELECT count FROM queue"), 1);
+}
+END_TEST
+
+START_TEST(test_one_batch)
+{
+    struct seen seen = {0};
+    feed_queue(&f, 1, "q");
+    feed_enqueue(&f, 1, 0, 10, 0);
+    feed_enqueue(&f, 1, 1, 10, 1);
+    feed_settle(&f, 1, 0, 10);
+    feed_queue(&f, 2, "gone");
+    feed_enqueue(&f, 2, 0, 10, 0);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 2, 0);
+    feed_enqueue(&f, 2, 1, 10, 0);       /* after the end: nothing */
+    feed_op(&f, LEV_OP_NONE, 5, 0);
+    feed_enqueue(&f, 3, 1, 10, 0);       /* never was */
+    feed_mark(&f, 3, 4, 4);
+    feed_queue(&f, 4, "again");
+    feed_enqueue(&f, 4, 0, 10, 0);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 4, 0);
+    feed_queue(&f, 4, "again");
+    feed_enqueue(&f, 4, 0, 12, 1);
+    feed_commit(&f);
+    ck_assert(lev_store_queue_id_free(store, 2));
+    ck_assert(lev_store_queue_id_free(store, 3));
+    ck_assert(!lev_store_queue_id_free(store, 4));
+    crash(&seen);
+    ck_assert_uint_eq(seen.n_queues, 2);
+    ck_assert_uint_eq(seen_queue(&seen, 1)->state.head, 1);
+    ck_assert_uint_eq(seen_queue(&seen, 4)->state.bytes, 12);
+    ck_assert_int_eq(ask("SELECT count(*) FROM message"), 3);
+    struct lev_read *r = feed_read(&f, 4, 0, 10, 10, 1000);
+    ck_assert_uint_eq(r->n_items, 1);
+    feed_check_msg(r->items[0].msg, 12, 1);
+    lev_read_free(&r);
+}
+END_TEST
+
+START_TEST(test_out_of_order_enqueue)
+{
+    static const uint64_t pos[] = {5, 3, 9, 1, 0, 7};
+    feed_queue(&f, 1, "q");
+    for (size_t i = 0; i < 6; i++)
+        feed_enqueue(&f, 1, pos[i], 20, (uint32_t)pos[i]);
+    feed_commit(&f);
+    struct lev_read *r = feed_read(&f, 1, 0, 100, 100, 10000);
+    ck_assert_uint_eq(r->n_items, 6);
+    for (size_t i = 0; i < 6; i++)
+        feed_check_msg(r->items[i].msg, 20, (uint32_t)r->items[i].pos);
+    lev_read_free(&r);
+    for (size_t i = 0; i < 6; i++)
+        feed_settle(&f, 1, pos[i], 20);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), 10);
+    feed_enqueue(&f, 1, 4, 20, 4); /* below the head: still kept */
+    feed_commit(&f);
+    r = feed_read(&f, 1, 0, 100, 100, 10000);
+    ck_assert_uint_eq(r->n_items, 1);
+    ck_assert_uint_eq(r->items[0].pos, 4);
+    lev_read_free(&r);
+}
+END_TEST
+
+START_TEST(test_spill)
+{
+    struct seen seen = {0};
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 40; i++)
+        (i % 2 ? feed_spill : feed_enqueue)(&f, 1, i, 50, i);
+    for (uint32_t i = 0; i < 10; i++)
+        feed_spill(&f, 9, i, 50, i); /* a transient queue */
+    feed_commit(&f);
+    struct lev_read *r = feed_read(&f, 1, 0, 40, 100, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 40);
+    for (uint32_t i = 0; i < 40; i++) {
+        ck_assert_uint_eq(r->items[i].pos, i);
+        ck_assert(r->items[i].spilled == (i % 2 == 1));
+        feed_check_msg(r->items[i].msg, 50, i);
+    }
+    lev_read_free(&r);
+    feed_settle_flags(&f, 1, 1, 50, LEV_OPF_SPILLED);
+    feed_unspill(&f, 1, 3, 10);
+    feed_spill(&f, 1, 5, 50, 5); /* out again */
+    feed_settle_range(&f, 1, 20, 30, 5, 250);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 9, 0);
+    feed_commit(&f);
+    r = feed_read(&f, 1, 0, 40, 100, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 40 - 1 - 4 + 1 - 10);
+    for (size_t i = 0; i < r->n_items; i++) {
+        uint64_t p = r->items[i].pos;
+        ck_assert(p != 1 && p != 3 && p != 7 && p != 9 && !(p >= 20 && p < 30));
+    }
+    lev_read_free(&r);
+    r = feed_read(&f, 9, 0, 40, 100, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 0);
+    lev_read_free(&r);
+    crash(&seen);
+    ck_assert_uint_eq(seen.queues[0].state.count, 15);
+    ck_assert_int_eq(ask("SELECT count(*) FROM spill"), 0);
+    r = feed_read(&f, 1, 0, 40, 100, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 15);
+    lev_read_free(&r);
+    ck_assert(lev_store_queue_id_free(store, 9));
+}
+END_TEST
+
+START_TEST(test_spilled_queue_deleted)
+{
+    for (uint32_t i = 0; i < 1000; i++)
+        feed_spill(&f, 9, i, 50, i);
+    feed_commit(&f);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 9, 0);
+    feed_queue(&f, 9, "nine"); /* the id at once again */
+    feed_spill(&f, 9, 5, 10, 5);
+    feed_commit(&f);
+    struct lev_read *r = feed_read(&f, 9, 0, 2000, 100, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 1);
+    feed_check_msg(r->items[0].msg, 10, 5);
+    lev_read_free(&r);
+}
+END_TEST
+
+START_TEST(test_shared_body)
+{
+    struct lev_msg *big = feed_msg(100000, 1), *small = feed_msg(100, 2), *alone = feed_msg(50000, 3);
+    for (uint32_t q = 1; q <= 3; q++) {
+        feed_queue(&f, q, "q");
+        feed_enqueue_msg(&f, q, 0, big);
+        feed_enqueue_msg(&f, q, 1, small);
+    }
+    feed_enqueue_msg(&f, 1, 2, alone);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT count(*) FROM body"), 1);
+    ck_assert_int_eq(ask("SELECT refs FROM body_refs"), 3);
+    ck_assert_int_eq(ask("SELECT count(*) FROM message WHERE body IS NULL"), 3);
+    ck_assert_int_eq(ask("SELECT sum(length(body)) FROM queue_messages"), 300000 + 300 + 50000);
+    lev_msg_unref(&big);
+    lev_msg_unref(&small);
+    lev_msg_unref(&alone);
+    crash(NULL);
+    for (uint32_t q = 1; q <= 3; q++) {
+        struct lev_read *r = feed_read(&f, q, 0, 2, 10, SIZE_MAX);
+        ck_assert_uint_eq(r->n_items, 2);
+        feed_check_msg(r->items[0].msg, 100000, 1);
+        feed_check_msg(r->items[1].msg, 100, 2);
+        lev_read_free(&r);
+    }
+    for (uint32_t q = 1; q <= 3; q++) {
+        feed_op(&f, LEV_OP_QUEUE_DELETE, q, 0);
+        feed_queue(&f, q, "q"); /* the same id again: the old rows go at once */
+        feed_commit(&f);
+        ck_assert_int_eq(ask("SELECT count(*) FROM body"), q < 3);
+        ck_assert_int_eq(ask("SELECT coalesce(sum(refs),0) FROM body_refs"), 3 - q);
+    }
+    ck_assert_int_eq(ask("SELECT count(*) FROM message"), 0);
+}
+END_TEST
+
+/* Waits until a query answers v. */
+static void wait_for(const char *sql, int64_t v)
+{
+    for (int i = 0; i < 3000 && ask(sql) != v; i++)
+        sqlite3_sleep(10);
+    ck_assert_int_eq(ask(sql), v);
+}
+
+START_TEST(test_queue_delete)
+{
+    struct seen seen = {0};
+    feed_queue(&f, 1, "stays");
+    feed_queue(&f, 2, "goes");
+    feed_queue(&f, 3, "empty");
+    for (uint32_t i = 0; i < 3000; i++) {
+        feed_enqueue(&f, 1, i, 100, i);
+        feed_enqueue(&f, 2, i, 100, i);
+    }
+    feed_commit(&f);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 2, 0);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 3, 0);
+    feed_commit(&f);
+    ck_assert(!lev_store_queue_id_free(store, 2));
+    ck_assert(lev_store_queue_id_free(store, 3));
+    crash(&seen);
+    ck_assert_uint_eq(seen.n_queues, 1);
+    wait_for("SELECT count(*) FROM garbage", 0);
+    ck_assert_int_eq(ask("SELECT count(*) FROM message"), 3000);
+    while (!lev_store_queue_id_free(store, 2))
+        sqlite3_sleep(1);
+    struct lev_store_stats stats;
+    lev_store_get_stats(store, &stats);
+    ck_assert_uint_le(stats.purged_rows, 3000);
+}
+END_TEST
+
+START_TEST(test_purge_when_idle)
+{
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 2000; i++)
+        feed_enqueue(&f, 1, i, 100, i);
+    feed_commit(&f);
+    for (uint32_t i = 0; i < 500; i++)
+        feed_settle(&f, 1, i, 100);
+    for (uint32_t i = 501; i < 2000; i += 3)
+        feed_settle(&f, 1, i, 100);
+    feed_commit(&f);
+    wait_for("SELECT count(*) FROM message", 1000);
+    wait_for("SELECT count(*) FROM dead", 0);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue_messages"), 1000);
+    feed_settle(&f, 1, 500, 100);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), 502);
+}
+END_TEST
+
+START_TEST(test_purge_when_busy)
+{
+    options.garbage_limit_rows = 1000;
+    reopen(NULL);
+    feed_queue(&f, 1, "q");
+    for (uint32_t n = 0; n < 50; n++) {
+        for (uint32_t i = n * 200; i < (n + 1) * 200; i++)
+            feed_enqueue(&f, 1, i, 100, i);
+        feed_commit(&f);
+        for (uint32_t i = n * 200 + (n == 0); i < (n + 1) * 200; i++)
+            feed_settle(&f, 1, i, 100); /* the first stays: all is above the head */
+        feed_commit(&f);
+    }
+    ck_assert_int_lt(ask("SELECT count(*) FROM message"), 3000);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue_messages"), 1);
+}
+END_TEST
+
+START_TEST(test_random_settles)
+{
+    enum { N = 100000 };
+    struct seen seen = {0};
+    uint32_t *order = malloc(N * sizeof(*order));
+    uint32_t x = 12345;
+    for (uint32_t i = 0; i < N; i++)
+        order[i] = i;
+    for (uint32_t i = N - 1; i > 0; i--) {
+        x = x * 1664525 + 1013904223;
+        uint32_t j = (uint32_t)(((uint64_t)x * (i + 1)) >> 32), t = order[i];
+        order[i] = order[j];
+        order[j] = t;
+    }
+    options.garbage_limit_rows = 10 * N; /* nothing is removed meanwhile */
+    reopen(NULL);
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < N; i++)
+        feed_enqueue(&f, 1, i, 20, i);
+    feed_commit(&f);
+    for (uint32_t i = 0; i < N - 10; i++) {
+        feed_settle(&f, 1, order[i], 20);
+        if (i % 2000 == 1999)
+            feed_commit(&f);
+    }
+    feed_commit(&f);
+    crash(&seen);
+    ck_assert_uint_eq(seen.queues[0].state.count, 10);
+    struct lev_read *r = feed_read(&f, 1, 0, N, N, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 10);
+    for (size_t i = 0; i < 10; i++) {
+        bool found = false;
+        for (uint32_t k = N - 10; k < N; k++)
+            found = found || order[k] == r->items[i].pos;
+        ck_assert(found);
+    }
+    lev_read_free(&r);
+    for (uint32_t i = N - 10; i < N; i++)
+        feed_settle(&f, 1, order[i], 20);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT head FROM queue"), N);
+    ck_assert_int_eq(ask("SELECT count(*) FROM dead"), 0);
+    free(order);
+}
+END_TEST
+
+START_TEST(test_checkpoint)
+{
+    options.wal_limit_bytes = 1 << 20;
+    reopen(NULL);
+    feed_queue(&f, 1, "q");
+    for (uint32_t n = 0; n < 40; n++) {
+        for (uint32_t i = 0; i < 100; i++)
+            feed_enqueue(&f, 1, n * 100 + i, 1000, i);
+        feed_commit(&f);
+    }
+    struct lev_store_stats stats;
+    lev_store_get_stats(store, &stats);
+    ck_assert_uint_ge(stats.checkpoints, 2);
+    ck_assert_uint_le(stats.wal_bytes, 2 << 20);
+    ck_assert_uint_eq(stats.batches, 40);
+    ck_assert_uint_eq(stats.commits, 40);
+    struct seen seen = {0};
+    crash(&seen);
+    ck_assert_uint_eq(seen.queues[0].state.count, 4000);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue_messages"), 4000);
+}
+END_TEST
+
+START_TEST(test_corrupt_rows)
+{
+    static const char *const damage[] = {
+        "UPDATE message SET flags='x' WHERE id & 255 = 5",
+        "UPDATE message SET flags=99999 WHERE id & 255 = 5",
+        "UPDATE message SET body=NULL WHERE id & 255 = 5",
+        "UPDATE message SET body=3 WHERE id & 255 = 5",
+        "UPDATE message SET body_id=3 WHERE id & 255 = 5",
+        "UPDATE message SET body_id='x' WHERE id & 255 = 5",
+        "UPDATE message SET expires=1.5 WHERE id & 255 = 5",
+        "UPDATE message SET expiration='' WHERE id & 255 = 5",
+        "UPDATE message SET exchange=printf('%300s','') WHERE id & 255 = 5",
+        "UPDATE message SET routing_key=printf('%256s','') WHERE id & 255 = 5",
+        "UPDATE message SET props=1 WHERE id & 255 = 5",
+    };
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 10; i++)
+        feed_enqueue(&f, 1, i, 20, i);
+    feed_commit(&f);
+    ask_exec(damage[_i]);
+    struct lev_read *r = feed_read(&f, 1, 0, 10, 100, SIZE_MAX);
+    ck_assert_int_eq(r->rc, LEV_ECORRUPT);
+    ck_assert_uint_eq(r->n_items, 5);
+    ck_assert_uint_eq(r->reached, 5);
+    lev_read_free(&r);
+    r = feed_read(&f, 1, 6, 10, 100, SIZE_MAX); /* life goes on */
+    ck_assert_int_eq(r->rc, 0);
+    ck_assert_uint_eq(r->n_items, 4);
+    lev_read_free(&r);
+}
+END_TEST
+
+START_TEST(test_drain_on_stop)
+{
+    struct seen seen = {0};
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 100; i++)
+        feed_enqueue(&f, 1, i, 20, i);
+    f.hold = false;
+    lev_store_stop(&store); /* without a wake */
+    ck_assert_uint_eq(f.done_id, 1);
+    open_store(dir, &seen);
+    ck_assert_uint_eq(seen.queues[0].state.count, 100);
+}
+END_TEST
+
+START_TEST(test_versions)
+{
+    char err[LEV_STORE_ERR_MAX];
+    struct lev_store *other;
+    lev_store_stop(&store);
+    ask_exec("PRAGMA user_version=2");
+    ck_assert_int_eq(lev_store_open(dir, NULL, &other, err), LEV_EVERSION);
+    ck_assert_ptr_null(other);
+    ck_assert_ptr_nonnull(strstr(err, "newer"));
+    ask_exec("PRAGMA user_version=1");
+    ask_exec("PRAGMA application_id=1");
+    ck_assert_int_eq(lev_store_open(dir, NULL, &other, err), LEV_EVERSION);
+    ck_assert_int_ne(lev_store_open("/nonexistent/dir", NULL, &other, err), 0);
+    ck_assert_ptr_nonnull(strstr(err, "/nonexistent/dir"));
+}
+END_TEST
+
+START_TEST(test_impossible_state)
+{
+    static const char *const damage[] = {
+        "UPDATE queue SET head=-1",
+        "UPDATE queue SET queue_id=9000000",
+        "INSERT INTO dead VALUES((1<<40) + 5, 4)",
+        "INSERT INTO dead VALUES((7<<40) + 5, 9)",
+        "INSERT INTO garbage VALUES(1,0,1)",
+    };
+    char err[LEV_STORE_ERR_MAX];
+    struct lev_store *other;
+    feed_queue(&f, 1, "q");
+    feed_commit(&f);
+    lev_store_stop(&store);
+    ask_exec(damage[_i]);
+    ck_assert_int_eq(lev_store_open(dir, NULL, &other, err), LEV_ECORRUPT);
+    ck_assert_ptr_null(other);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("store_sqlite");
+    TCase *t = tcase_create("core");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_round_trip);
+    tcase_add_test(t, test_definitions);
+    tcase_add_test(t, test_read_limits);
+    tcase_add_test(t, test_settle);
+    tcase_add_test(t, test_head_passes_gaps);
+    tcase_add_test(t, test_norow_joins);
+    tcase_add_test(t, test_one_batch);
+    tcase_add_test(t, test_out_of_order_enqueue);
+    tcase_add_test(t, test_spill);
+    tcase_add_test(t, test_spilled_queue_deleted);
+    tcase_add_test(t, test_shared_body);
+    tcase_add_test(t, test_queue_delete);
+    tcase_add_test(t, test_purge_when_idle);
+    tcase_add_test(t, test_purge_when_busy);
+    tcase_add_test(t, test_random_settles);
+    tcase_add_test(t, test_checkpoint);
+    tcase_add_loop_test(t, test_corrupt_rows, 0, 11);
+    tcase_add_test(t, test_drain_on_stop);
+    tcase_add_test(t, test_versions);
+    tcase_add_loop_test(t, test_impossible_state, 0, 5);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *r = srunner_create(suite());
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
