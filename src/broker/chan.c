@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "broker/consume.h"
+#include "broker/dead_letter.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
 
@@ -38,7 +39,8 @@ void lev_chan_deinit(struct lev_chan *ch)
         return;
     struct lev_vhost *v = ch->client->vhost;
     while (!lev_list_empty(&ch->consumer_list))
-        lev_consumer_end(LEV_LIST_ENTRY(ch->consumer_list.next, struct lev_consumer, chan_node), false);
+        lev_consumer_end(LEV_LIST_ENTRY(ch->consumer_list.next, struct lev_consumer, chan_node),
+                         false);
     lev_reply_consumer_end(ch);
     lev_get_abandon(ch);
     lev_tx_clear(ch);
@@ -61,7 +63,7 @@ void lev_chan_qos(struct lev_chan *ch, uint32_t prefetch, bool global)
     }
     ch->prefetch_global = prefetch;
     LEV_LIST_EACH(it, nx, &ch->consumer_list)
-        lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
+    lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
 }
 
 /* --- the list of unacknowledged deliveries --- */
@@ -99,6 +101,7 @@ uint64_t lev_chan_track(struct lev_chan *ch, const struct lev_unacked *u)
     struct lev_unacked *slot = &l->a[l->first + l->len++];
     *slot = *u;
     slot->tag = ++ch->last_tag;
+    slot->since_s = (uint32_t)(lev_vhost_now(ch->client->vhost) / 1000);
     lev_queue_ref(u->queue);
     u->queue->unacked++;
     ch->n_unacked++;
@@ -166,7 +169,7 @@ static void window_opened(struct lev_chan *ch, struct lev_consumer *c)
         lev_consumer_wake(c);
     if (ch->prefetch_global && ch->n_unacked_consumed + 1 == ch->prefetch_global)
         LEV_LIST_EACH(it, nx, &ch->consumer_list)
-            lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
+    lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
 }
 
 void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)
@@ -174,10 +177,12 @@ void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle 
     struct lev_queue *q = u->queue;
     struct lev_consumer *c = u->consumer;
     if (how == LEV_SETTLE_REQUEUE)
-        lev_queue_requeue(q, u);
+        lev_retry(q, &u->e, c);
+    else if (how == LEV_SETTLE_REJECT)
+        lev_dead_letter(q, &u->e, LEV_DEATH_REJECTED);
     else
-        lev_queue_settled(q, u->pos, u->flags, u->batch, u->op, u->msg);
-    lev_msg_unref(&u->msg);
+        lev_queue_settled(q, &u->e);
+    lev_msg_unref(&u->e.msg);
     q->unacked--;
     u->queue = NULL;
     ch->n_unacked--;
@@ -192,7 +197,8 @@ void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle 
 
 static int unknown_tag(uint64_t tag, struct lev_error *err)
 {
-    return lev_fail(err, LEV_PRECONDITION_FAILED, "unknown delivery tag %llu", (unsigned long long)tag);
+    return lev_fail(err, LEV_PRECONDITION_FAILED, "unknown delivery tag %llu",
+                    (unsigned long long)tag);
 }
 
 static void settle_one(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)

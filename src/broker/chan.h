@@ -1,16 +1,18 @@
-/* A channel, the broker's side: consumers, unacknowledged deliveries, prefetch, confirms, transaction.
+/* A channel, the broker's side: consumers, unacknowledged deliveries, prefetch, confirms,
+ * transaction.
  *
  * Under the vhost's lock. Invariants:
- *  - unacked is sorted by delivery tag; slots settled out of order stay as holes (queue == NULL) until
- *    they reach the front or the array is compacted, so memory is O(outstanding);
- *  - confirms leave in order of publishing: runs is a queue of (batch, last sequence number); a run is
- *    due when its batch is durable (batch 0: at once). */
+ *  - unacked is sorted by delivery tag; slots settled out of order stay as holes (queue == NULL)
+ * until they reach the front or the array is compacted, so memory is O(outstanding);
+ *  - confirms leave in order of publishing: runs is a queue of (batch, last sequence number); a run
+ * is due when its batch is durable (batch 0: at once). */
 #ifndef LEV_BROKER_CHAN_H
 #define LEV_BROKER_CHAN_H
 
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/client.h"
+#include "broker/entry.h"
 #include "broker/error.h"
 
 struct lev_queue;
@@ -19,14 +21,11 @@ struct lev_queue;
 enum lev_settle { LEV_SETTLE_ACK, LEV_SETTLE_REQUEUE, LEV_SETTLE_REJECT };
 
 struct lev_unacked {
-    struct lev_queue *queue; /* counted reference; NULL: settled */
-    struct lev_msg *msg;     /* owned reference */
+    struct lev_queue *queue;       /* counted reference; NULL: settled */
     struct lev_consumer *consumer; /* NULL: basic.get, or its consumer is gone */
     uint64_t tag;
-    uint64_t pos;
-    uint64_t batch; /* batch, op, flags: as in struct lev_entry */
-    uint32_t op;
-    uint8_t flags;
+    struct lev_entry e;
+    uint32_t since_s;   /* when it was handed out: vhost's clock in seconds */
     bool in_tx;         /* settled by the open transaction */
     bool from_consumer; /* not by basic.get: counts in prefetch windows */
 };
@@ -43,7 +42,7 @@ struct lev_confirm_run {
 };
 
 struct lev_tx_publish {
-    struct lev_msg *msg; /* owned reference */
+    struct lev_msg *msg;       /* owned reference */
     struct lev_queue **queues; /* counted references; malloc'ed */
     size_t n_queues;
     bool mandatory;
@@ -73,10 +72,10 @@ struct lev_route_memo {
 
 struct lev_chan {
     struct lev_client *client;
-    struct lev_list node;         /* client.channels */
-    struct lev_list run_node;     /* vhost.confirm_run: published in this run */
-    struct lev_list wait_node;    /* vhost.confirm_waiting: has runs that wait for the store */
-    struct lev_map consumers;     /* by tag */
+    struct lev_list node;          /* client.channels */
+    struct lev_list run_node;      /* vhost.confirm_run: published in this run */
+    struct lev_list wait_node;     /* vhost.confirm_waiting: has runs that wait for the store */
+    struct lev_map consumers;      /* by tag */
     struct lev_list consumer_list; /* chan_node, in order of consume */
     struct lev_unacked_list unacked;
     size_t n_unacked;          /* outstanding */
@@ -108,13 +107,14 @@ void lev_chan_deinit(struct lev_chan *ch);
 /* basic.qos. */
 void lev_chan_qos(struct lev_chan *ch, uint32_t prefetch, bool global);
 
-/* basic.ack/nack/reject: how for tag, or for everything up to it (0 multiple: all). 406 on unknown tags. */
+/* basic.ack/nack/reject: how for tag, or for everything up to it (0 multiple: all). 406 on unknown
+ * tags. */
 int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_settle how,
                     struct lev_error *err);
 /* basic.recover requeue=true. */
 void lev_chan_recover(struct lev_chan *ch);
 
-/* Records a delivery; returns its tag. Takes the reference on msg that u holds. */
+/* Records a delivery; returns its tag. Takes the reference on the message that u holds. */
 uint64_t lev_chan_track(struct lev_chan *ch, const struct lev_unacked *u);
 /* Settles one slot now: ack, requeue or reject, with the consumer's and channel's windows. */
 void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how);
@@ -132,8 +132,8 @@ void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack);
 /* Sends what is due, given that batches up to durable are on stable storage. */
 void lev_confirm_flush(struct lev_chan *ch, uint64_t durable);
 
-/* tx.select, tx.commit, tx.rollback. commit-ok is appended to the outbox by the broker, at once or when the store
- * has the transaction; until then tx_committing is set. */
+/* tx.select, tx.commit, tx.rollback. commit-ok is appended to the outbox by the broker, at once or
+ * when the store has the transaction; until then tx_committing is set. */
 int lev_tx_select(struct lev_chan *ch, struct lev_error *err);
 int lev_tx_commit(struct lev_chan *ch, struct lev_error *err);
 /* Sends commit-ok when batches up to durable cover the transaction. */

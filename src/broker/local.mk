@@ -29,7 +29,7 @@ libbroker_a_SOURCES += \
 	src/broker/consume.c src/broker/consume.h \
 	src/broker/consumer.c src/broker/consumer.h \
 	src/broker/declare.c src/broker/declare.h \
-	src/broker/entries.c \
+	src/broker/entry.c src/broker/entry.h \
 	src/broker/names.c src/broker/names.h \
 	src/broker/publish.c src/broker/publish.h \
 	src/broker/queue.c src/broker/queue.h \

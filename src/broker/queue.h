@@ -4,44 +4,26 @@
  *
  *     front (array in memory) | middle (count and range in the store) | tail (array in memory)
  *
- * Everything published goes to the back of front while the queue is small (paged is false: middle and
- * tail are empty). A queue that outgrows its window becomes paged: front keeps the window (sizes: struct lev_windows in vhost.h), new
- * messages go to tail, and whatever of the tail is on disk is dropped from memory into the middle, which is
- * read back in blocks ahead of need. Invariants, under the vhost's lock:
+ * Everything published goes to the back of front while the queue is small (paged is false: middle
+ * and tail are empty). A queue that outgrows its window becomes paged: front keeps the window
+ * (sizes: struct lev_windows in vhost.h), new messages go to tail, and whatever of the tail is on
+ * disk is dropped from memory into the middle, which is read back in blocks ahead of need.
+ * Invariants, under the vhost's lock:
  *  1. positions ascend through front, then [mid_from, mid_to), then tail;
  *  2. !paged implies mid_count == 0, tail empty;
- *  3. the middle holds only positions that were never delivered, or that no channel holds: a read of
- *     [mid_from, mid_to) gives exactly the mid_count ready messages;
+ *  3. the middle holds only positions that were never delivered, or that no channel holds: a read
+ * of [mid_from, mid_to) gives exactly the mid_count ready messages;
  *  4. at most one read is under way (loading), and load_gen tells a stale one;
- *  5. ready list non-empty and front non-empty implies the queue is kicked (dispatched at end of run). */
+ *  5. ready list non-empty and front non-empty implies the queue is kicked (dispatched at end of
+ * run). */
 #ifndef LEV_BROKER_QUEUE_H
 #define LEV_BROKER_QUEUE_H
 
 #include "broker/chan.h"
 #include "broker/consumer.h"
+#include "broker/settings.h"
+#include "broker/timer.h"
 #include "broker/topology.h"
-
-enum {
-    LEV_ENTRY_REDELIVERED = 1,
-    LEV_ENTRY_STORED = 2,  /* an ENQUEUE was issued in `batch` (0: long durable) */
-    LEV_ENTRY_SPILLED = 4, /* a SPILL was issued in `batch` */
-};
-
-/* A ready message in memory. 32 octets. */
-struct lev_entry {
-    struct lev_msg *msg; /* owned reference */
-    uint64_t pos;
-    uint64_t batch; /* that stores or spills it; 0: long since */
-    uint32_t op;    /* index of the operation in that batch, to cancel it */
-    uint8_t flags;
-};
-
-/* A ring of entries. */
-struct lev_entries {
-    struct lev_entry *a;
-    uint32_t cap, first, len;
-    size_t bytes; /* of messages */
-};
 
 struct lev_queue {
     struct lev_dest dest; /* name, durable, bindings */
@@ -50,7 +32,12 @@ struct lev_queue {
     uint32_t id;               /* in the store */
     uint32_t refs;             /* vhost map, unacked, tx, marks, reads */
     bool auto_delete, exclusive, deleted, had_consumer;
-    struct lev_client *owner; /* of an exclusive queue */
+    struct lev_queue_settings settings;
+    struct lev_queue *top;     /* itself, or the priority queue it is a level of */
+    struct lev_queue **levels; /* of a priority queue, lowest first; else NULL */
+    unsigned n_levels;
+    uint64_t ready, ready_bytes; /* of bodies; a priority queue counts its levels' */
+    struct lev_client *owner;    /* of an exclusive queue */
     struct lev_list owner_node;
 
     struct lev_entries front, tail;
@@ -58,21 +45,25 @@ struct lev_queue {
     uint32_t load_gen;
     uint64_t mid_from, mid_to, mid_count, mid_bytes;
     uint64_t mid_stored, mid_stored_bytes; /* of them, durable rows */
-    uint64_t read_after; /* reads wait until this batch is durable */
-    uint32_t tail_handled; /* leading tail entries that are stored or spilled */
+    uint64_t read_after;                   /* reads wait until this batch is durable */
+    uint32_t tail_handled;                 /* leading tail entries that are stored or spilled */
     uint64_t next_pos;
     uint64_t delivered_to; /* every position ever handed out is below it */
     uint64_t reserved_to;  /* delivered_to as the store was last told, with a reserve */
-    uint64_t stored_live; /* durable rows not settled, in any batch */
+    uint64_t stored_live;  /* durable rows not settled, in any batch */
     uint64_t unacked;
 
     struct lev_list consumers; /* queue_node */
     struct lev_list ready;     /* ready_node, by priority, round robin within */
     uint32_t n_consumers;
     struct lev_consumer *exclusive_consumer;
-    struct lev_list kick_node; /* vhost.kicked */
-    struct lev_list getters;   /* lev_get.node: basic.get waiting for a block */
-    uint64_t mark_batch;       /* open batch that has a mark of it */
+    struct lev_consumer *active; /* of a single-active-consumer queue */
+    struct lev_timer expiry;     /* when the message at the head expires */
+    struct lev_timer disuse;     /* x-expires */
+    uint64_t used_ms;            /* last declared, consumed from, or got from */
+    struct lev_list kick_node;   /* vhost.kicked */
+    struct lev_list getters;     /* lev_get.node: basic.get waiting for a block */
+    uint64_t mark_batch;         /* open batch that has a mark of it */
 };
 
 /* basic.get that waits for the middle. */
@@ -82,35 +73,23 @@ struct lev_get {
     bool no_ack;
 };
 
-/* --- entries.c: the ring --- */
-void lev_entries_init(struct lev_entries *e);
-/* Releases the messages and the array. */
-void lev_entries_deinit(struct lev_entries *e);
-void lev_entries_push_back(struct lev_entries *e, const struct lev_entry *x);
-void lev_entries_push_front(struct lev_entries *e, const struct lev_entry *x);
-/* Inserts at its position's place. */
-void lev_entries_insert(struct lev_entries *e, const struct lev_entry *x);
-struct lev_entry lev_entries_pop_front(struct lev_entries *e);
-struct lev_entry lev_entries_pop_back(struct lev_entries *e);
-/* Gives the array back when it is empty and large. */
-void lev_entries_shrink(struct lev_entries *e);
-
-static inline struct lev_entry *lev_entries_at(const struct lev_entries *e, uint32_t i)
-{
-    return &e->a[(e->first + i) & (e->cap - 1)];
-}
-
 /* --- queue.c --- */
 struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def);
 struct lev_queue *lev_queue_ref(struct lev_queue *q);
 void lev_queue_unref(struct lev_queue **q);
+
+/* Ready messages, in memory or not. */
 static inline uint64_t lev_queue_ready(const struct lev_queue *q)
 {
-    return q->front.len + q->mid_count + q->tail.len;
+    return q->ready;
 }
 
-/* Enqueues (or hands to a ready consumer at once). Borrows msg, takes its own reference. Returns the batch that
- * must be durable before the publish may be confirmed; 0: none. */
+/* What lev_queue_publish gives when the queue's limit refuses the message. */
+#define LEV_QUEUE_REJECTED UINT64_MAX
+
+/* Enqueues (or hands to a ready consumer at once). Borrows msg, takes its own reference. Returns
+ * the batch that must be durable before the publish may be confirmed; 0: none; LEV_QUEUE_REJECTED:
+ * refused. */
 uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg);
 /* Puts a consumer behind the others of its priority in the ready list. */
 void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c);
@@ -118,15 +97,17 @@ void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c);
 void lev_queue_dispatch(struct lev_queue *q);
 /* Has it dispatched at the end of the run. */
 void lev_queue_kick(struct lev_queue *q);
-/* A delivery comes back to its place. Takes u's message reference. */
-void lev_queue_requeue(struct lev_queue *q, struct lev_unacked *u);
-/* A delivery is finished with: tells the store. Does not touch the message reference. */
-void lev_queue_settled(struct lev_queue *q, uint64_t pos, uint8_t flags, uint64_t batch, uint32_t op,
-                       const struct lev_msg *msg);
+/* A delivery comes back to its place. Takes the entry's message reference. */
+void lev_queue_requeue(struct lev_queue *q, struct lev_entry *e);
+/* A message is finished with: tells the store. Does not touch the message reference. */
+void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e);
 /* Removes all ready messages; returns how many. */
 uint64_t lev_queue_purge(struct lev_queue *q);
-/* basic.get's next message: true with *e_r (its reference passes), false when there is none in memory. */
-bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r);
+/* Takes the first ready message that has not expired and is in memory: true with *e_r (its
+ * reference passes) and the level it comes from. */
+bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue **level_r);
+/* Forgets a ready message that was popped from front: counters only. */
+void lev_queue_left(struct lev_queue *level, const struct lev_entry *e);
 /* Serves gets that wait, after a block came in or when there is nothing left to wait for. */
 void lev_queue_serve_getters(struct lev_queue *q);
 

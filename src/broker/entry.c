@@ -1,6 +1,6 @@
-/* The ring of ready entries: a power-of-two array, doubled when full. See queue.h. */
+/* The ring of ready entries: a power-of-two array, doubled when full. See entry.h. */
 #include "base/mem.h"
-#include "broker/queue.h"
+#include "broker/entry.h"
 
 enum { ENTRIES_MIN = 16 };
 

@@ -1,0 +1,37 @@
+/* What a queue's arguments and policies come to: one struct of plain values that the queue's code
+ * reads. Resolved once, and again when a policy changes (rabbitmq-compat.md 3.1, 3.2, 9.4). */
+#ifndef LEV_BROKER_SETTINGS_H
+#define LEV_BROKER_SETTINGS_H
+
+#include "broker/queue_args.h"
+
+/* "none" of a limit or a time. */
+#define LEV_UNLIMITED UINT64_MAX
+
+enum lev_overflow { LEV_DROP_HEAD, LEV_REJECT_PUBLISH, LEV_REJECT_PUBLISH_DLX };
+
+struct lev_queue_settings {
+    enum lev_queue_type type;
+    uint64_t message_ttl_ms;
+    uint64_t expires_ms;
+    uint64_t max_length, max_length_bytes;
+    enum lev_overflow overflow;
+    bool has_dlx, has_dlrk;       /* dead-letter exchange and routing key are set */
+    struct lev_bytes dlx, dlrk;   /* owned */
+    bool at_least_once;           /* dead-letter strategy */
+    uint64_t delivery_limit;      /* LEV_UNLIMITED: none */
+    uint64_t consumer_timeout_ms; /* LEV_UNLIMITED: the server's */
+    unsigned max_priority;        /* levels above 0; 0: not a priority queue */
+    bool prioritised;
+    bool single_active;
+};
+
+struct lev_policy_values; /* merged policy of a queue: policy.h */
+
+/* Fills *out from validated arguments and a merged policy (may be NULL). Takes nothing; *out is
+ * owned by the caller: lev_settings_deinit. */
+void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_values *policy,
+                          struct lev_queue_settings *out);
+void lev_settings_deinit(struct lev_queue_settings *s);
+
+#endif
