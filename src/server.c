@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -219,15 +220,25 @@ static int start_net(struct lev_server *s, char *err)
     return rc;
 }
 
+static int bring_up(struct lev_server *s, char *err)
+{
+    if (take_data_dir(s, err) < 0 || load_users(s, err) < 0 || open_vhosts(s, err) < 0)
+        return -1;
+    make_session(s);
+    return start_net(s, err);
+}
+
 int lev_server_start(struct lev_server *s, char err[LEV_SERVER_ERR_MAX])
 {
-    if (take_data_dir(s, err) == 0 && load_users(s, err) == 0 && open_vhosts(s, err) == 0) {
-        make_session(s);
-        if (start_net(s, err) == 0)
-            return 0;
-    }
-    lev_server_stop(s);
-    return -1;
+    /* Our threads inherit the mask: signals are for those of whoever embeds us. */
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = bring_up(s, err);
+    if (rc < 0)
+        lev_server_stop(s);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc < 0 ? -1 : 0;
 }
 
 /* ---- Stop ---- */
