@@ -7,7 +7,6 @@
 
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -230,14 +229,9 @@ static int bring_up(struct lev_server *s, char *err)
 
 int lev_server_start(struct lev_server *s, char err[LEV_SERVER_ERR_MAX])
 {
-    /* Our threads inherit the mask: signals are for those of whoever embeds us. */
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     int rc = bring_up(s, err);
     if (rc < 0)
         lev_server_stop(s);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     return rc < 0 ? -1 : 0;
 }
 
