@@ -1,5 +1,5 @@
-/* The open batch of a vhost: where the broker puts what the store is to write. See store.h for the contract.
- * Under the vhost's lock. */
+/* The open batch of a vhost: where the broker puts what the store is to write. See store.h for the
+ * contract. Under the vhost's lock. */
 #include "base/mem.h"
 #include "broker/vhost_int.h"
 

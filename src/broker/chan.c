@@ -38,7 +38,8 @@ void lev_chan_deinit(struct lev_chan *ch)
         return;
     struct lev_vhost *v = ch->client->vhost;
     while (!lev_list_empty(&ch->consumer_list))
-        lev_consumer_end(LEV_LIST_ENTRY(ch->consumer_list.next, struct lev_consumer, chan_node), false);
+        lev_consumer_end(LEV_LIST_ENTRY(ch->consumer_list.next, struct lev_consumer, chan_node),
+                         false);
     lev_reply_consumer_end(ch);
     lev_get_abandon(ch);
     lev_tx_clear(ch);
@@ -61,7 +62,7 @@ void lev_chan_qos(struct lev_chan *ch, uint32_t prefetch, bool global)
     }
     ch->prefetch_global = prefetch;
     LEV_LIST_EACH(it, nx, &ch->consumer_list)
-        lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
+    lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
 }
 
 /* --- the list of unacknowledged deliveries --- */
@@ -166,7 +167,7 @@ static void window_opened(struct lev_chan *ch, struct lev_consumer *c)
         lev_consumer_wake(c);
     if (ch->prefetch_global && ch->n_unacked_consumed + 1 == ch->prefetch_global)
         LEV_LIST_EACH(it, nx, &ch->consumer_list)
-            lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
+    lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
 }
 
 void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)
@@ -192,7 +193,8 @@ void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle 
 
 static int unknown_tag(uint64_t tag, struct lev_error *err)
 {
-    return lev_fail(err, LEV_PRECONDITION_FAILED, "unknown delivery tag %llu", (unsigned long long)tag);
+    return lev_fail(err, LEV_PRECONDITION_FAILED, "unknown delivery tag %llu",
+                    (unsigned long long)tag);
 }
 
 static void settle_one(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)

@@ -1,10 +1,11 @@
-/* A channel, the broker's side: consumers, unacknowledged deliveries, prefetch, confirms, transaction.
+/* A channel, the broker's side: consumers, unacknowledged deliveries, prefetch, confirms,
+ * transaction.
  *
  * Under the vhost's lock. Invariants:
- *  - unacked is sorted by delivery tag; slots settled out of order stay as holes (queue == NULL) until
- *    they reach the front or the array is compacted, so memory is O(outstanding);
- *  - confirms leave in order of publishing: runs is a queue of (batch, last sequence number); a run is
- *    due when its batch is durable (batch 0: at once). */
+ *  - unacked is sorted by delivery tag; slots settled out of order stay as holes (queue == NULL)
+ * until they reach the front or the array is compacted, so memory is O(outstanding);
+ *  - confirms leave in order of publishing: runs is a queue of (batch, last sequence number); a run
+ * is due when its batch is durable (batch 0: at once). */
 #ifndef LEV_BROKER_CHAN_H
 #define LEV_BROKER_CHAN_H
 
@@ -19,8 +20,8 @@ struct lev_queue;
 enum lev_settle { LEV_SETTLE_ACK, LEV_SETTLE_REQUEUE, LEV_SETTLE_REJECT };
 
 struct lev_unacked {
-    struct lev_queue *queue; /* counted reference; NULL: settled */
-    struct lev_msg *msg;     /* owned reference */
+    struct lev_queue *queue;       /* counted reference; NULL: settled */
+    struct lev_msg *msg;           /* owned reference */
     struct lev_consumer *consumer; /* NULL: basic.get, or its consumer is gone */
     uint64_t tag;
     uint64_t pos;
@@ -43,7 +44,7 @@ struct lev_confirm_run {
 };
 
 struct lev_tx_publish {
-    struct lev_msg *msg; /* owned reference */
+    struct lev_msg *msg;       /* owned reference */
     struct lev_queue **queues; /* counted references; malloc'ed */
     size_t n_queues;
     bool mandatory;
@@ -73,10 +74,10 @@ struct lev_route_memo {
 
 struct lev_chan {
     struct lev_client *client;
-    struct lev_list node;         /* client.channels */
-    struct lev_list run_node;     /* vhost.confirm_run: published in this run */
-    struct lev_list wait_node;    /* vhost.confirm_waiting: has runs that wait for the store */
-    struct lev_map consumers;     /* by tag */
+    struct lev_list node;          /* client.channels */
+    struct lev_list run_node;      /* vhost.confirm_run: published in this run */
+    struct lev_list wait_node;     /* vhost.confirm_waiting: has runs that wait for the store */
+    struct lev_map consumers;      /* by tag */
     struct lev_list consumer_list; /* chan_node, in order of consume */
     struct lev_unacked_list unacked;
     size_t n_unacked;          /* outstanding */
@@ -108,7 +109,8 @@ void lev_chan_deinit(struct lev_chan *ch);
 /* basic.qos. */
 void lev_chan_qos(struct lev_chan *ch, uint32_t prefetch, bool global);
 
-/* basic.ack/nack/reject: how for tag, or for everything up to it (0 multiple: all). 406 on unknown tags. */
+/* basic.ack/nack/reject: how for tag, or for everything up to it (0 multiple: all). 406 on unknown
+ * tags. */
 int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_settle how,
                     struct lev_error *err);
 /* basic.recover requeue=true. */
@@ -132,8 +134,8 @@ void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack);
 /* Sends what is due, given that batches up to durable are on stable storage. */
 void lev_confirm_flush(struct lev_chan *ch, uint64_t durable);
 
-/* tx.select, tx.commit, tx.rollback. commit-ok is appended to the outbox by the broker, at once or when the store
- * has the transaction; until then tx_committing is set. */
+/* tx.select, tx.commit, tx.rollback. commit-ok is appended to the outbox by the broker, at once or
+ * when the store has the transaction; until then tx_committing is set. */
 int lev_tx_select(struct lev_chan *ch, struct lev_error *err);
 int lev_tx_commit(struct lev_chan *ch, struct lev_error *err);
 /* Sends commit-ok when batches up to durable cover the transaction. */

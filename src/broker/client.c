@@ -89,10 +89,11 @@ void lev_client_unpark(struct lev_client *c)
     if (!c->parked)
         return;
     c->parked = false;
-    LEV_LIST_EACH(it, nx, &c->channels) {
+    LEV_LIST_EACH(it, nx, &c->channels)
+    {
         struct lev_chan *ch = LEV_LIST_ENTRY(it, struct lev_chan, node);
         LEV_LIST_EACH(ci, cn, &ch->consumer_list)
-            lev_consumer_wake(LEV_LIST_ENTRY(ci, struct lev_consumer, chan_node));
+        lev_consumer_wake(LEV_LIST_ENTRY(ci, struct lev_consumer, chan_node));
     }
 }
 

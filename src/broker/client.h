@@ -1,11 +1,11 @@
 /* A client: the broker's side of one AMQP connection in one vhost, and its outbox.
  *
- * Output leaves the broker as data. Under the vhost's lock deliveries, returns, confirms and replies are appended, in
- * order, to the client's outbox; the connection's loop takes the outbox (lev_client_take, under the
- * lock) and encodes it outside. Invariants:
+ * Output leaves the broker as data. Under the vhost's lock deliveries, returns, confirms and
+ * replies are appended, in order, to the client's outbox; the connection's loop takes the outbox
+ * (lev_client_take, under the lock) and encodes it outside. Invariants:
  *  - a client belongs to one vhost and one loop for life;
- *  - out_bytes counts what was appended and not yet taken by the socket; above LEV_OUT_HIGH the client is
- *    parked: no queue dispatches to its consumers until it is below LEV_OUT_LOW;
+ *  - out_bytes counts what was appended and not yet taken by the socket; above LEV_OUT_HIGH the
+ * client is parked: no queue dispatches to its consumers until it is below LEV_OUT_LOW;
  *  - a consumer is freed only by an outbox item, after every delivery that names it. */
 #ifndef LEV_BROKER_CLIENT_H
 #define LEV_BROKER_CLIENT_H
@@ -23,7 +23,8 @@ enum {
     LEV_OUT_LOW = 256 * 1024,
     /* what an item counts in out_bytes: a content its message and this, */
     LEV_OUT_CONTENT_OVERHEAD = 64,
-    LEV_OUT_SMALL = 16, /* a confirm, get-empty or commit-ok this, encoded frames their length, others nothing */
+    LEV_OUT_SMALL = 16, /* a confirm, get-empty or commit-ok this, encoded frames their length,
+                           others nothing */
 };
 
 enum lev_out_kind {
@@ -35,7 +36,7 @@ enum lev_out_kind {
     LEV_OUT_RETIRE,  /* consumer: free it */
     LEV_OUT_GET_EMPTY,
     LEV_OUT_COMMIT_OK,
-    LEV_OUT_BYTES,   /* bytes (malloc'ed), n: encoded frames */
+    LEV_OUT_BYTES, /* bytes (malloc'ed), n: encoded frames */
 };
 
 enum { LEV_OUTF_REDELIVERED = 1, LEV_OUTF_MULTIPLE = 2, LEV_OUTF_NACK = 4 };
@@ -58,47 +59,51 @@ struct lev_outbox {
     size_t n, cap;
 };
 
-/* How the broker tells the owner of a client that there is something to do. Under the lock; must not block. */
+/* How the broker tells the owner of a client that there is something to do. Under the lock; must
+ * not block. */
 struct lev_sink_ops {
-    /* The outbox stopped being empty, or resume/unsuspend was set. At most once until lev_client_take. */
+    /* The outbox stopped being empty, or resume/unsuspend was set. At most once until
+     * lev_client_take. */
     void (*notify)(struct lev_client *c);
 };
 
 struct lev_client {
     struct lev_vhost *vhost;
     const struct lev_sink_ops *sink;
-    struct lev_list node;      /* vhost.clients */
-    struct lev_list channels;  /* lev_chan.node */
-    struct lev_list exclusive; /* lev_queue.owner_node */
+    struct lev_list node;          /* vhost.clients */
+    struct lev_list channels;      /* lev_chan.node */
+    struct lev_list exclusive;     /* lev_queue.owner_node */
     struct lev_list throttle_node; /* vhost.throttled */
     struct lev_outbox outbox;
     _Atomic size_t out_bytes;
-    bool parked;    /* output above the high-water mark */
+    bool parked; /* output above the high-water mark */
     bool notified;
-    bool suspended; /* a command waits for the store: the session holds back further input */
-    bool cancel_notify; /* the peer understands basic.cancel from us */
+    bool suspended;        /* a command waits for the store: the session holds back further input */
+    bool cancel_notify;    /* the peer understands basic.cancel from us */
     struct lev_bytes user; /* owned; authenticated user */
 };
 
 /* Joins the vhost (lock held). user is copied. */
 void lev_client_init(struct lev_client *c, struct lev_vhost *v, const struct lev_sink_ops *sink,
                      struct lev_bytes user);
-/* Closes its channels and deletes its exclusive queues; output is still possible. Channels are deinitialised, not
- * freed: they belong to the session. Idempotent; lock held. */
+/* Closes its channels and deletes its exclusive queues; output is still possible. Channels are
+ * deinitialised, not freed: they belong to the session. Idempotent; lock held. */
 void lev_client_end(struct lev_client *c);
 /* Ends it, leaves the vhost and drops its outbox (lock held). */
 void lev_client_deinit(struct lev_client *c);
 
-/* Appends an item; the caller fills what is returned at once. bytes: what it will take on the wire, roughly. Lock held. */
+/* Appends an item; the caller fills what is returned at once. bytes: what it will take on the wire,
+ * roughly. Lock held. */
 struct lev_out *lev_client_push(struct lev_client *c, size_t bytes);
 /* Appends encoded frames; takes the malloc'ed block. Lock held. */
 void lev_client_push_bytes(struct lev_client *c, uint8_t *bytes, size_t n);
 
-/* Swaps the outbox's content into *into (which is empty, its array is kept for reuse). Lock held. */
+/* Swaps the outbox's content into *into (which is empty, its array is kept for reuse). Lock held.
+ */
 void lev_client_take(struct lev_client *c, struct lev_outbox *into);
 
-/* The socket took n octets that out_bytes counted. Without the lock; returns true when the client is parked and
- * should be unparked (call lev_client_unpark with the lock). */
+/* The socket took n octets that out_bytes counted. Without the lock; returns true when the client
+ * is parked and should be unparked (call lev_client_unpark with the lock). */
 bool lev_client_wrote(struct lev_client *c, size_t n);
 void lev_client_unpark(struct lev_client *c);
 

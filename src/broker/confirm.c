@@ -1,5 +1,6 @@
-/* Publisher confirms. See chan.h: runs of sequence numbers wait, in order, for the batch that stores them; what is
- * due leaves as one basic.ack, multiple where it covers more than one. Under the vhost's lock. */
+/* Publisher confirms. See chan.h: runs of sequence numbers wait, in order, for the batch that
+ * stores them; what is due leaves as one basic.ack, multiple where it covers more than one. Under
+ * the vhost's lock. */
 #include "base/mem.h"
 #include "broker/chan.h"
 #include "broker/vhost_int.h"

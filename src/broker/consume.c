@@ -90,7 +90,8 @@ void lev_consumer_end(struct lev_consumer *c, bool by_server)
 
 static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_entry *e, bool no_ack)
 {
-    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o =
+        lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_GET_OK;
     o->channel = ch->number;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;

@@ -1,22 +1,23 @@
-/* Consuming: basic.consume, basic.cancel, basic.get, and direct reply-to. Under the vhost's lock. */
+/* Consuming: basic.consume, basic.cancel, basic.get, and direct reply-to. Under the vhost's lock.
+ */
 #ifndef LEV_BROKER_CONSUME_H
 #define LEV_BROKER_CONSUME_H
 
 #include "broker/chan.h"
 #include "broker/consumer.h"
 
-/* basic.consume on a named queue. Gives *c_r, not yet started: set its prefix, append consume-ok, then
- * lev_consumer_wake. 404, 405, 403 in exclusive use, 530 tag in use. */
+/* basic.consume on a named queue. Gives *c_r, not yet started: set its prefix, append consume-ok,
+ * then lev_consumer_wake. 404, 405, 403 in exclusive use, 530 tag in use. */
 int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_consume_args *a,
                 struct lev_consumer **c_r, struct lev_error *err);
 /* The channel's consumer with this tag, or NULL. */
 struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag);
-/* Ends a consumer (cancel, or its channel or queue goes): retires it through the outbox; by_server tells the peer.
- * An auto-delete queue that loses its last consumer is deleted. */
+/* Ends a consumer (cancel, or its channel or queue goes): retires it through the outbox; by_server
+ * tells the peer. An auto-delete queue that loses its last consumer is deleted. */
 void lev_consumer_end(struct lev_consumer *c, bool by_server);
 
-/* basic.get. Appends get-ok or get-empty; or, when the message must first be read from the store, suspends
- * the client until then. */
+/* basic.get. Appends get-ok or get-empty; or, when the message must first be read from the store,
+ * suspends the client until then. */
 int lev_get(struct lev_chan *ch, struct lev_bytes queue, bool no_ack, struct lev_error *err);
 /* The channel goes away while its get waits. */
 void lev_get_abandon(struct lev_chan *ch);

@@ -1,9 +1,9 @@
-/* A consumer: a channel's subscription to a queue. Under the vhost's lock, except `prefix`, which the
- * connection's loop reads while encoding (immutable after consume).
+/* A consumer: a channel's subscription to a queue. Under the vhost's lock, except `prefix`, which
+ * the connection's loop reads while encoding (immutable after consume).
  *
- * ready_node is linked in its queue's ready list exactly when the consumer may take a message as far as it
- * was last known; a dispatch that finds otherwise unlinks it (parks it), and whatever removes the obstacle
- * (ack, drain of output, qos) links it again through lev_consumer_wake. */
+ * ready_node is linked in its queue's ready list exactly when the consumer may take a message as
+ * far as it was last known; a dispatch that finds otherwise unlinks it (parks it), and whatever
+ * removes the obstacle (ack, drain of output, qos) links it again through lev_consumer_wake. */
 #ifndef LEV_BROKER_CONSUMER_H
 #define LEV_BROKER_CONSUMER_H
 
@@ -39,7 +39,8 @@ void lev_consumer_free(struct lev_consumer **c);
 
 /* May take another message now. */
 bool lev_consumer_can_take(const struct lev_consumer *c);
-/* Links it into its queue's ready list when it can take, and has the queue dispatched at the end of the run. */
+/* Links it into its queue's ready list when it can take, and has the queue dispatched at the end of
+ * the run. */
 void lev_consumer_wake(struct lev_consumer *c);
 
 #endif

@@ -21,11 +21,12 @@ static int no_queue(const struct lev_vhost *v, struct lev_bytes name, struct lev
 
 static int locked(const struct lev_queue *q, const struct lev_client *c, struct lev_error *err)
 {
-    return lev_fail(err, LEV_RESOURCE_LOCKED,
-                    "cannot obtain exclusive access to locked queue '%.*s' in vhost '%.*s'. It could be "
-                    "originally declared on another connection or the exclusive property value does not "
-                    "match that of the original declaration.",
-                    LEV_FMT(q->dest.name), LEV_FMT(c->vhost->name));
+    return lev_fail(
+        err, LEV_RESOURCE_LOCKED,
+        "cannot obtain exclusive access to locked queue '%.*s' in vhost '%.*s'. It could be "
+        "originally declared on another connection or the exclusive property value does not "
+        "match that of the original declaration.",
+        LEV_FMT(q->dest.name), LEV_FMT(c->vhost->name));
 }
 
 static int check_owner(const struct lev_queue *q, const struct lev_client *c, struct lev_error *err)
@@ -68,8 +69,8 @@ static int check_equivalent(struct lev_client *c, struct lev_queue *q,
     if (durable != q->dest.durable)
         return lev_fail_inequivalent(&who, "durable", word(q->dest.durable), word(durable), err);
     if (a->auto_delete != q->auto_delete)
-        return lev_fail_inequivalent(&who, "auto_delete", word(q->auto_delete), word(a->auto_delete),
-                                     err);
+        return lev_fail_inequivalent(&who, "auto_delete", word(q->auto_delete),
+                                     word(a->auto_delete), err);
     return lev_queue_args_same(q->dest.name, vhost, q->def->arguments, a->arguments, err);
 }
 
@@ -125,8 +126,8 @@ int lev_queue_delete(struct lev_client *c, struct lev_bytes name, bool if_unused
         return -1;
     bool used = if_unused && q->n_consumers, full = if_empty && lev_queue_ready(q);
     if (used || full)
-        return lev_fail(err, LEV_PRECONDITION_FAILED, "queue '%.*s' in vhost '%.*s' %s", LEV_FMT(name),
-                        LEV_FMT(c->vhost->name), used ? "in use" : "not empty");
+        return lev_fail(err, LEV_PRECONDITION_FAILED, "queue '%.*s' in vhost '%.*s' %s",
+                        LEV_FMT(name), LEV_FMT(c->vhost->name), used ? "in use" : "not empty");
     *count_r = lev_queue_ready(q);
     lev_queue_destroy(q);
     return 0;

@@ -8,7 +8,7 @@
 struct lev_queue;
 
 struct lev_queue_declare_args {
-    struct lev_bytes name, arguments; 
+    struct lev_bytes name, arguments;
     bool passive, durable, exclusive, auto_delete;
     bool server_named;
 };

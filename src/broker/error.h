@@ -1,6 +1,6 @@
-/* CONTRACT. A failure caused by a peer: an AMQP reply code and the explanation RabbitMQ would give, without
- * the code's name in front (the session adds "NOT_FOUND - "). Filled by the broker, turned into
- * channel.close or connection.close by the session alone. */
+/* CONTRACT. A failure caused by a peer: an AMQP reply code and the explanation RabbitMQ would give,
+ * without the code's name in front (the session adds "NOT_FOUND - "). Filled by the broker, turned
+ * into channel.close or connection.close by the session alone. */
 #ifndef LEV_BROKER_ERROR_H
 #define LEV_BROKER_ERROR_H
 
@@ -28,7 +28,7 @@ enum {
 };
 
 struct lev_error {
-    uint16_t code; /* 0: none */
+    uint16_t code;  /* 0: none */
     char text[512]; /* cut to 255 octets with "..." only when put into a close method */
 };
 

@@ -1,6 +1,6 @@
-/* CONTRACT. A message: one immutable, reference-counted allocation holding exchange, routing key, the raw
- * property octets as received, and the body. Shared between threads; only the count ever changes
- * after the body is complete. */
+/* CONTRACT. A message: one immutable, reference-counted allocation holding exchange, routing key,
+ * the raw property octets as received, and the body. Shared between threads; only the count ever
+ * changes after the body is complete. */
 #ifndef LEV_BROKER_MESSAGE_H
 #define LEV_BROKER_MESSAGE_H
 
@@ -20,9 +20,9 @@ struct lev_msg {
     uint8_t data[];
 };
 
-/* A message with room for a body of body_len octets (copied by the caller through lev_msg_body_mut until
- * complete) and one reference. props is the raw flag word and property list. NULL when memory is out
- * (body_len is sized by a peer). exchange.len and key.len <= 255. Any thread. */
+/* A message with room for a body of body_len octets (copied by the caller through lev_msg_body_mut
+ * until complete) and one reference. props is the raw flag word and property list. NULL when memory
+ * is out (body_len is sized by a peer). exchange.len and key.len <= 255. Any thread. */
 struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, struct lev_bytes props,
                             uint32_t body_len);
 

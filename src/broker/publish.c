@@ -54,18 +54,21 @@ static struct lev_exchange *checked_exchange(struct lev_chan *ch, const struct l
     struct lev_bytes name = lev_msg_exchange(p->msg);
     struct lev_exchange *x = lev_exchange_get(v->topology, name);
     if (!x) {
-        lev_fail(err, LEV_NOT_FOUND, "no exchange '%.*s' in vhost '%.*s'", LEV_FMT(name), LEV_FMT(v->name));
+        lev_fail(err, LEV_NOT_FOUND, "no exchange '%.*s' in vhost '%.*s'", LEV_FMT(name),
+                 LEV_FMT(v->name));
         return NULL;
     }
     if (lev_exchange_is_internal(x)) {
-        lev_fail(err, LEV_ACCESS_REFUSED, "cannot publish to internal exchange '%.*s' in vhost '%.*s'",
-                 LEV_FMT(name), LEV_FMT(v->name));
+        lev_fail(err, LEV_ACCESS_REFUSED,
+                 "cannot publish to internal exchange '%.*s' in vhost '%.*s'", LEV_FMT(name),
+                 LEV_FMT(v->name));
         return NULL;
     }
     return x;
 }
 
-static int check_content(const struct lev_chan *ch, const struct lev_publish *p, struct lev_error *err)
+static int check_content(const struct lev_chan *ch, const struct lev_publish *p,
+                         struct lev_error *err)
 {
     if (p->wants_reply && !ch->reply_consumer)
         return lev_fail(err, LEV_PRECONDITION_FAILED, "fast reply consumer does not exist");
@@ -74,7 +77,8 @@ static int check_content(const struct lev_chan *ch, const struct lev_publish *p,
         return -1;
     }
     if (ch->tx_mode && ch->tx.bytes > TX_MAX_BYTES)
-        return lev_fail(err, LEV_RESOURCE_ERROR, "transaction holds more than %d bytes", TX_MAX_BYTES);
+        return lev_fail(err, LEV_RESOURCE_ERROR, "transaction holds more than %d bytes",
+                        TX_MAX_BYTES);
     return 0;
 }
 

@@ -12,11 +12,12 @@ struct lev_publish {
     size_t n_keys;
     bool mandatory;
     bool wants_reply; /* reply-to is amq.rabbitmq.reply-to: there must be a reply consumer */
-    const struct lev_error *content_error; /* what is wrong with the content, raised after the checks
-                                            * of the exchange; or NULL */
+    const struct lev_error *content_error; /* what is wrong with the content, raised after the
+                                            * checks of the exchange; or NULL */
 };
 
-/* basic.publish. 0 or -1 with *err (404 no exchange, 403 internal, 406 …); the message is taken either way. */
+/* basic.publish. 0 or -1 with *err (404 no exchange, 403 internal, 406 …); the message is taken
+ * either way. */
 int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *err);
 
 /* Appends basic.return 312. Takes its own reference. */

@@ -59,8 +59,8 @@ static void store_entry(struct lev_queue *q, struct lev_entry *e)
     lev_vhost_mark(v, q);
 }
 
-void lev_queue_settled(struct lev_queue *q, uint64_t pos, uint8_t flags, uint64_t batch, uint32_t op,
-                       const struct lev_msg *msg)
+void lev_queue_settled(struct lev_queue *q, uint64_t pos, uint8_t flags, uint64_t batch,
+                       uint32_t op, const struct lev_msg *msg)
 {
     struct lev_vhost *v = q->vhost;
     bool open = batch == v->open->id;
@@ -103,7 +103,8 @@ void lev_queue_handed_out(struct lev_queue *q, uint64_t pos)
 void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c)
 {
     struct lev_list *at = q->ready.prev;
-    while (at != &q->ready && LEV_LIST_ENTRY(at, struct lev_consumer, ready_node)->priority < c->priority)
+    while (at != &q->ready &&
+           LEV_LIST_ENTRY(at, struct lev_consumer, ready_node)->priority < c->priority)
         at = at->prev;
     lev_list_insert_before(at->next, &c->ready_node);
 }
@@ -130,7 +131,8 @@ static struct lev_consumer *next_consumer(struct lev_queue *q)
 static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entry *e)
 {
     struct lev_chan *ch = c->chan;
-    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o =
+        lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_DELIVER;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
     o->channel = ch->number;
@@ -228,8 +230,8 @@ struct purge_sum {
     uint64_t bytes;
 };
 
-/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before are
- * settled one by one; the rest is left to one range (sum). */
+/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before
+ * are settled one by one; the rest is left to one range (sum). */
 static void purge_entries(struct lev_queue *q, struct lev_entries *es, struct purge_sum *sum)
 {
     while (es->len) {
@@ -270,10 +272,9 @@ uint64_t lev_queue_purge(struct lev_queue *q)
         lev_vhost_mark(v, q);
     }
     if (spilled && !q->deleted)
-        lev_vhost_op(v, &(struct lev_op){.kind = LEV_OP_UNSPILL,
-                                         .queue_id = q->id,
-                                         .pos = mid_lo,
-                                         .u.end = mid_hi});
+        lev_vhost_op(
+            v, &(struct lev_op){
+                   .kind = LEV_OP_UNSPILL, .queue_id = q->id, .pos = mid_lo, .u.end = mid_hi});
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
     q->mid_from = q->mid_to = q->next_pos;
     q->tail_handled = 0;

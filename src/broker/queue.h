@@ -4,16 +4,18 @@
  *
  *     front (array in memory) | middle (count and range in the store) | tail (array in memory)
  *
- * Everything published goes to the back of front while the queue is small (paged is false: middle and
- * tail are empty). A queue that outgrows its window becomes paged: front keeps the window (sizes: struct lev_windows in vhost.h), new
- * messages go to tail, and whatever of the tail is on disk is dropped from memory into the middle, which is
- * read back in blocks ahead of need. Invariants, under the vhost's lock:
+ * Everything published goes to the back of front while the queue is small (paged is false: middle
+ * and tail are empty). A queue that outgrows its window becomes paged: front keeps the window
+ * (sizes: struct lev_windows in vhost.h), new messages go to tail, and whatever of the tail is on
+ * disk is dropped from memory into the middle, which is read back in blocks ahead of need.
+ * Invariants, under the vhost's lock:
  *  1. positions ascend through front, then [mid_from, mid_to), then tail;
  *  2. !paged implies mid_count == 0, tail empty;
- *  3. the middle holds only positions that were never delivered, or that no channel holds: a read of
- *     [mid_from, mid_to) gives exactly the mid_count ready messages;
+ *  3. the middle holds only positions that were never delivered, or that no channel holds: a read
+ * of [mid_from, mid_to) gives exactly the mid_count ready messages;
  *  4. at most one read is under way (loading), and load_gen tells a stale one;
- *  5. ready list non-empty and front non-empty implies the queue is kicked (dispatched at end of run). */
+ *  5. ready list non-empty and front non-empty implies the queue is kicked (dispatched at end of
+ * run). */
 #ifndef LEV_BROKER_QUEUE_H
 #define LEV_BROKER_QUEUE_H
 
@@ -58,12 +60,12 @@ struct lev_queue {
     uint32_t load_gen;
     uint64_t mid_from, mid_to, mid_count, mid_bytes;
     uint64_t mid_stored, mid_stored_bytes; /* of them, durable rows */
-    uint64_t read_after; /* reads wait until this batch is durable */
-    uint32_t tail_handled; /* leading tail entries that are stored or spilled */
+    uint64_t read_after;                   /* reads wait until this batch is durable */
+    uint32_t tail_handled;                 /* leading tail entries that are stored or spilled */
     uint64_t next_pos;
     uint64_t delivered_to; /* every position ever handed out is below it */
     uint64_t reserved_to;  /* delivered_to as the store was last told, with a reserve */
-    uint64_t stored_live; /* durable rows not settled, in any batch */
+    uint64_t stored_live;  /* durable rows not settled, in any batch */
     uint64_t unacked;
 
     struct lev_list consumers; /* queue_node */
@@ -109,8 +111,8 @@ static inline uint64_t lev_queue_ready(const struct lev_queue *q)
     return q->front.len + q->mid_count + q->tail.len;
 }
 
-/* Enqueues (or hands to a ready consumer at once). Borrows msg, takes its own reference. Returns the batch that
- * must be durable before the publish may be confirmed; 0: none. */
+/* Enqueues (or hands to a ready consumer at once). Borrows msg, takes its own reference. Returns
+ * the batch that must be durable before the publish may be confirmed; 0: none. */
 uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg);
 /* Puts a consumer behind the others of its priority in the ready list. */
 void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c);
@@ -121,11 +123,12 @@ void lev_queue_kick(struct lev_queue *q);
 /* A delivery comes back to its place. Takes u's message reference. */
 void lev_queue_requeue(struct lev_queue *q, struct lev_unacked *u);
 /* A delivery is finished with: tells the store. Does not touch the message reference. */
-void lev_queue_settled(struct lev_queue *q, uint64_t pos, uint8_t flags, uint64_t batch, uint32_t op,
-                       const struct lev_msg *msg);
+void lev_queue_settled(struct lev_queue *q, uint64_t pos, uint8_t flags, uint64_t batch,
+                       uint32_t op, const struct lev_msg *msg);
 /* Removes all ready messages; returns how many. */
 uint64_t lev_queue_purge(struct lev_queue *q);
-/* basic.get's next message: true with *e_r (its reference passes), false when there is none in memory. */
+/* basic.get's next message: true with *e_r (its reference passes), false when there is none in
+ * memory. */
 bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r);
 /* Serves gets that wait, after a block came in or when there is nothing left to wait for. */
 void lev_queue_serve_getters(struct lev_queue *q);

@@ -131,7 +131,8 @@ static bool string(const struct lev_value *v, char *term, size_t cap)
 
 static bool locator(const struct lev_value *v, char *term, size_t cap)
 {
-    static const char *const words[] = {"client-local", "balanced", "random", "least-leaders", NULL};
+    static const char *const words[] = {"client-local", "balanced", "random", "least-leaders",
+                                        NULL};
     if (!has_type(v, 'S', term, cap))
         return false;
     snprintf(term, cap, "invalid_queue_locator_arg");
@@ -149,7 +150,7 @@ static bool queue_type(const struct lev_value *v, char *term, size_t cap)
 
 static const struct {
     const char *key;
-    unsigned types; /* that know it */
+    unsigned types;  /* that know it */
     check_fn *check; /* NULL: any value */
 } rules[] = {
     {"x-queue-type", CQ | QQ | SQ, queue_type},
@@ -214,8 +215,8 @@ static int check_dead_letter(const struct lev_queue_declare_args *a, struct lev_
 static int check_properties(const struct lev_queue_declare_args *a, struct lev_bytes vhost,
                             struct lev_error *err)
 {
-    const char *bad = !a->durable    ? "non-durable"
-                      : a->exclusive ? "exclusive-owner"
+    const char *bad = !a->durable      ? "non-durable"
+                      : a->exclusive   ? "exclusive-owner"
                       : a->auto_delete ? "auto-delete"
                                        : NULL;
     if (!bad)
@@ -272,7 +273,8 @@ int lev_queue_args_same(struct lev_bytes name, struct lev_bytes vhost, struct le
     bool classic_either = type == LEV_QUEUE_CLASSIC && has_c != has_r &&
                           lev_bytes_eq(has_c ? c.b : r.b, LEV_LIT("classic"));
     for (size_t i = classic_either ? 1 : 0; i < N_RULES; i++)
-        if ((rules[i].types & type) && lev_check_same_arg(&who, rules[i].key, current, received, err) < 0)
+        if ((rules[i].types & type) &&
+            lev_check_same_arg(&who, rules[i].key, current, received, err) < 0)
             return -1;
     return 0;
 }

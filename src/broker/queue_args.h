@@ -1,5 +1,5 @@
-/* Queue arguments: which types know which, what values they take, and which must agree on a redeclare.
- * One table (queue_args.c), from rabbitmq-compat 3.1. Any thread. */
+/* Queue arguments: which types know which, what values they take, and which must agree on a
+ * redeclare. One table (queue_args.c), from rabbitmq-compat 3.1. Any thread. */
 #ifndef LEV_BROKER_QUEUE_ARGS_H
 #define LEV_BROKER_QUEUE_ARGS_H
 

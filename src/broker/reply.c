@@ -1,5 +1,5 @@
-/* Direct reply-to: a consumer on the pseudo-queue amq.rabbitmq.reply-to, named per channel, with nothing stored.
- * See consume.h and RabbitMQ's documentation of the feature. */
+/* Direct reply-to: a consumer on the pseudo-queue amq.rabbitmq.reply-to, named per channel, with
+ * nothing stored. See consume.h and RabbitMQ's documentation of the feature. */
 #include "base/mem.h"
 #include "broker/consume.h"
 #include "broker/names.h"
@@ -27,7 +27,8 @@ int lev_reply_consume(struct lev_chan *ch, const struct lev_consume_args *a,
 {
     struct lev_vhost *v = ch->client->vhost;
     if (lev_map_get(&ch->consumers, a->tag))
-        return lev_fail(err, LEV_NOT_ALLOWED, "attempt to reuse consumer tag '%.*s'", LEV_FMT(a->tag));
+        return lev_fail(err, LEV_NOT_ALLOWED, "attempt to reuse consumer tag '%.*s'",
+                        LEV_FMT(a->tag));
     if (ch->reply_consumer)
         return lev_fail(err, LEV_PRECONDITION_FAILED, "reply consumer already set");
     if (!a->no_ack)

@@ -1,25 +1,27 @@
 /* CONTRACT. What the broker asks of a durable store, and what the store tells the broker.
  *
- * The broker, under its vhost's lock, appends operations to an OPEN BATCH (struct lev_batch) it owns. The
- * store's one writer thread TAKES the batch (callback take: the broker swaps in an empty one), applies
- * all of it in ONE transaction, COMMITs, and reports it DONE. Batches are applied whole and in order.
- * All that the broker did within one hold of the lock is in one batch: that is what makes transactions and
- * dead-lettering atomic over a crash.
+ * The broker, under its vhost's lock, appends operations to an OPEN BATCH (struct lev_batch) it
+ * owns. The store's one writer thread TAKES the batch (callback take: the broker swaps in an empty
+ * one), applies all of it in ONE transaction, COMMITs, and reports it DONE. Batches are applied
+ * whole and in order. All that the broker did within one hold of the lock is in one batch: that is
+ * what makes transactions and dead-lettering atomic over a crash.
  *
- * Positions. A message's place in its queue is a 40-bit position, increasing in queue order, never reused.
- * Stored id = queue_id << 40 | position. Some positions never reach the store (transient messages,
- * and pairs that cancelled while the batch was open). A position is DEAD once it is settled.
+ * Positions. A message's place in its queue is a 40-bit position, increasing in queue order, never
+ * reused. Stored id = queue_id << 40 | position. Some positions never reach the store (transient
+ * messages, and pairs that cancelled while the batch was open). A position is DEAD once it is
+ * settled.
  *
- * Settling. The broker reports each settled position of a durable queue that has or may have live rows:
- * LEV_OP_SETTLE (flag LEV_OPF_NOROW when there is no row for it: a transient message or a cancelled
- * pair, given only so that dead ranges join up). The store keeps per queue `head` (every position below is
- * dead) and a set of disjoint dead ranges above it; only those are written (queue row, table `dead`);
- * rows below head are deleted later, in large ranges, when the writer is idle or garbage exceeds a bound.
- * head moves on past dead ranges, and past gaps that hold no row (the first live row's id bounds it).
+ * Settling. The broker reports each settled position of a durable queue that has or may have live
+ * rows: LEV_OP_SETTLE (flag LEV_OPF_NOROW when there is no row for it: a transient message or a
+ * cancelled pair, given only so that dead ranges join up). The store keeps per queue `head` (every
+ * position below is dead) and a set of disjoint dead ranges above it; only those are written (queue
+ * row, table `dead`); rows below head are deleted later, in large ranges, when the writer is idle
+ * or garbage exceeds a bound. head moves on past dead ranges, and past gaps that hold no row (the
+ * first live row's id bounds it).
  *
- * Failure. When the transaction cannot be committed (disk full, I/O error) the store keeps the batch, calls
- * trouble once, retries every second, and calls trouble with rc 0 when it went through; done is never
- * called for a batch that is not on stable storage. */
+ * Failure. When the transaction cannot be committed (disk full, I/O error) the store keeps the
+ * batch, calls trouble once, retries every second, and calls trouble with rc 0 when it went
+ * through; done is never called for a batch that is not on stable storage. */
 #ifndef LEV_BROKER_STORE_H
 #define LEV_BROKER_STORE_H
 
@@ -30,20 +32,21 @@
 #define LEV_POSITION_MAX ((UINT64_C(1) << 40) - 1)
 
 enum lev_op_kind {
-    LEV_OP_NONE,         /* a cancelled operation: skip it */
-    LEV_OP_ENQUEUE,      /* msg at (queue_id, pos); counts in the queue's row */
-    LEV_OP_SPILL,        /* like ENQUEUE for a transient message: written to table spill, not counted,
-                          * forgotten at the next start; makes no promise of durability */
-    LEV_OP_SETTLE,       /* position is dead; size is the message's size as given at ENQUEUE */
-    LEV_OP_SETTLE_RANGE, /* [pos, end) is dead: purge. count and bytes: live stored messages in it */
+    LEV_OP_NONE,    /* a cancelled operation: skip it */
+    LEV_OP_ENQUEUE, /* msg at (queue_id, pos); counts in the queue's row */
+    LEV_OP_SPILL,   /* like ENQUEUE for a transient message: written to table spill, not counted,
+                     * forgotten at the next start; makes no promise of durability */
+    LEV_OP_SETTLE,  /* position is dead; size is the message's size as given at ENQUEUE */
+    LEV_OP_SETTLE_RANGE, /* [pos, end) is dead: purge. count and bytes: live stored messages in it
+                          */
     LEV_OP_UNSPILL,      /* the spilled rows [pos, end) are no longer needed (may be lazy) */
     LEV_OP_QUEUE_ADD,    /* def is struct lev_queue_def */
-    LEV_OP_QUEUE_DELETE, /* queue_id and all its rows; rows may go later in slices, but must never come
-                          * back after a restart */
+    LEV_OP_QUEUE_DELETE, /* queue_id and all its rows; rows may go later in slices, but must never
+                          * come back after a restart */
     LEV_OP_EXCHANGE_ADD, /* def is struct lev_exchange_def */
     LEV_OP_EXCHANGE_DELETE, /* def: name only */
-    LEV_OP_BINDING_ADD,     /* def is struct lev_binding_def; adding one that is there is harmless */
-    LEV_OP_BINDING_DELETE,  /* def: exact binding */
+    LEV_OP_BINDING_ADD,    /* def is struct lev_binding_def; adding one that is there is harmless */
+    LEV_OP_BINDING_DELETE, /* def: exact binding */
 };
 
 enum { LEV_OPF_NOROW = 1, LEV_OPF_SPILLED = 2 /* SETTLE of a row in spill */ };
@@ -67,8 +70,9 @@ struct lev_op {
 /* A queue's row as the broker knows it when the batch is taken. */
 struct lev_queue_mark {
     uint32_t queue_id;
-    uint64_t next_pos;     /* the next position to be given out */
-    uint64_t delivered_to; /* messages at positions below it come back redelivered after a restart */
+    uint64_t next_pos; /* the next position to be given out */
+    uint64_t
+        delivered_to; /* messages at positions below it come back redelivered after a restart */
 };
 
 /* A plain, serialisable list of operations, in order. */
@@ -76,8 +80,8 @@ struct lev_batch {
     uint64_t id; /* increases by one a batch; 0 is never used */
     struct lev_op *ops;
     size_t n_ops, cap_ops;
-    size_t live;  /* operations that are not NONE */
-    size_t bytes; /* message octets referenced: what back-pressure counts */
+    size_t live;                  /* operations that are not NONE */
+    size_t bytes;                 /* message octets referenced: what back-pressure counts */
     struct lev_queue_mark *marks; /* distinct queues */
     size_t n_marks, cap_marks;
 };
@@ -122,7 +126,7 @@ struct lev_read {
     void *user; /* the broker's, both */
     uint32_t tag;
     /* filled by the store: */
-    int rc; /* 0, or LEV_EIO / LEV_ECORRUPT / LEV_ENOMEM */
+    int rc;                      /* 0, or LEV_EIO / LEV_ECORRUPT / LEV_ENOMEM */
     struct lev_read_item *items; /* ascending; dead ranges left out; malloc'ed */
     size_t n_items;
     uint64_t reached; /* everything below was looked at: == to when the range is exhausted */
@@ -133,8 +137,8 @@ void lev_read_free(struct lev_read **r);
 
 /* What the store calls; never under a lock of the store's; writer or reader thread. */
 struct lev_store_client {
-    /* Swap the open batch: the filled one (live > 0 or marks > 0; ownership passes), or NULL when there is
-     * nothing to write. */
+    /* Swap the open batch: the filled one (live > 0 or marks > 0; ownership passes), or NULL when
+     * there is nothing to write. */
     struct lev_batch *(*take)(void *ctx);
     /* The batch is on stable storage; ownership comes back. */
     void (*done)(void *ctx, struct lev_batch *batch);
@@ -149,8 +153,8 @@ struct lev_store;
 struct lev_store_ops {
     /* There is something in the open batch (called when it stops being empty). */
     void (*wake)(struct lev_store *s);
-    /* Queue a read (takes r); loaded is called later, always. Reads see what was committed before the
-     * call. Several may be queued; served in order. */
+    /* Queue a read (takes r); loaded is called later, always. Reads see what was committed before
+     * the call. Several may be queued; served in order. */
     void (*read)(struct lev_store *s, struct lev_read *r);
 };
 
@@ -158,7 +162,8 @@ struct lev_store {
     const struct lev_store_ops *ops;
 };
 
-/* Recovery: the store reads topology and counters (never messages) once, before its threads start. */
+/* Recovery: the store reads topology and counters (never messages) once, before its threads start.
+ */
 struct lev_queue_state {
     uint64_t head, next_pos, delivered_to;
     uint64_t count, bytes; /* live stored messages */

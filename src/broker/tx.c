@@ -1,6 +1,7 @@
-/* Transactions (class tx). Publishes are routed when they arrive and enqueued at commit; acks take effect at
- * commit. Everything a commit does happens within one hold of the vhost's lock, so it is in one batch of
- * the store: all or nothing, over all queues, also after a crash. Under the vhost's lock. */
+/* Transactions (class tx). Publishes are routed when they arrive and enqueued at commit; acks take
+ * effect at commit. Everything a commit does happens within one hold of the vhost's lock, so it is
+ * in one batch of the store: all or nothing, over all queues, also after a crash. Under the vhost's
+ * lock. */
 #include "base/mem.h"
 #include "broker/publish.h"
 #include "broker/queue.h"

@@ -1,6 +1,7 @@
 /* A virtual host: its lock, the end of a run, and what the store tells. See vhost.h and store.h.
  *
- * Threads: everything runs under the vhost's lock; the store's callbacks come from its threads and take it. */
+ * Threads: everything runs under the vhost's lock; the store's callbacks come from its threads and
+ * take it. */
 #include "broker/vhost_int.h"
 
 #include "base/log.h"
@@ -76,7 +77,8 @@ void lev_vhost_free(struct lev_vhost **vp)
     if (!v)
         return;
     drop_marked(v);
-    LEV_MAP_EACH(slot, &v->queues) {
+    LEV_MAP_EACH(slot, &v->queues)
+    {
         struct lev_queue *q = slot->value;
         lev_queue_unref(&q);
     }
@@ -165,7 +167,8 @@ static void release_throttled(struct lev_vhost *v)
 /* What waited for batches up to v->durable goes on. */
 static void settle_waiting(struct lev_vhost *v)
 {
-    LEV_LIST_EACH(it, nx, &v->confirm_waiting) {
+    LEV_LIST_EACH(it, nx, &v->confirm_waiting)
+    {
         struct lev_chan *ch = LEV_LIST_ENTRY(it, struct lev_chan, wait_node);
         if (ch->tx_mode)
             lev_tx_flush(ch, v->durable);
@@ -301,8 +304,8 @@ static void recover_binding(void *ctx, const struct lev_binding_def *d)
 {
     struct lev_vhost *v = ctx;
     if (!lev_topology_restore_binding(v->topology, d))
-        lev_log_warn("vhost %.*s: a stored binding of exchange '%.*s' leads nowhere", LEV_FMT(v->name),
-                     LEV_FMT(d->source));
+        lev_log_warn("vhost %.*s: a stored binding of exchange '%.*s' leads nowhere",
+                     LEV_FMT(v->name), LEV_FMT(d->source));
 }
 
 static void recover_used_id(void *ctx, uint32_t queue_id)
@@ -310,8 +313,10 @@ static void recover_used_id(void *ctx, uint32_t queue_id)
     lev_vhost_use_queue_id(ctx, queue_id);
 }
 
-const struct lev_recovery lev_vhost_recovery = {
-    .used_id = recover_used_id, .exchange = recover_exchange, .queue = recover_queue, .binding = recover_binding};
+const struct lev_recovery lev_vhost_recovery = {.used_id = recover_used_id,
+                                                .exchange = recover_exchange,
+                                                .queue = recover_queue,
+                                                .binding = recover_binding};
 
 /* --- counters --- */
 
@@ -323,7 +328,8 @@ void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
                                     .consumers = v->n_consumers,
                                     .channels = v->n_channels,
                                     .connections = v->n_clients};
-    LEV_MAP_EACH(slot, &v->queues) {
+    LEV_MAP_EACH(slot, &v->queues)
+    {
         const struct lev_queue *q = slot->value;
         out->ready += lev_queue_ready(q);
         out->unacked += q->unacked;

@@ -1,7 +1,8 @@
 /* A virtual host: exchanges, queues, consumers behind one mutex.
  *
- * Everything in src/broker but this file's store callbacks expects the vhost's lock to be held. A loop parses a
- * block of input into commands, locks, applies the run of commands, calls lev_vhost_end_run, and unlocks. */
+ * Everything in src/broker but this file's store callbacks expects the vhost's lock to be held. A
+ * loop parses a block of input into commands, locks, applies the run of commands, calls
+ * lev_vhost_end_run, and unlocks. */
 #ifndef LEV_BROKER_VHOST_H
 #define LEV_BROKER_VHOST_H
 
@@ -13,14 +14,15 @@ struct lev_vhost;
 struct lev_topology;
 struct lev_queue;
 
-/* A vhost named name over store (borrowed; NULL never). now_ms is the wall clock in milliseconds, called at most once
- * per run of commands. Never NULL. */
+/* A vhost named name over store (borrowed; NULL never). now_ms is the wall clock in milliseconds,
+ * called at most once per run of commands. Never NULL. */
 struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
                                 uint64_t (*now_ms)(void));
 /* No connection is left and the store is stopped. Accepts a pointer to NULL. */
 void lev_vhost_free(struct lev_vhost **v);
 
-/* Pass these with the vhost as ctx: to lev_store_recover before, and to lev_store_start after it. */
+/* Pass these with the vhost as ctx: to lev_store_recover before, and to lev_store_start after it.
+ */
 extern const struct lev_recovery lev_vhost_recovery;
 extern const struct lev_store_client lev_vhost_store_client;
 
@@ -30,7 +32,8 @@ struct lev_windows {
     size_t max_bytes, keep_bytes; /* the same in octets, whichever is reached first */
     uint32_t tail_max;            /* messages at the tail before transient ones are spilled */
     size_t tail_max_bytes;
-    size_t pressure; /* octets of ready messages in the vhost above which windows are 64 times smaller */
+    size_t pressure; /* octets of ready messages in the vhost above which windows are 64 times
+                        smaller */
 };
 extern const struct lev_windows lev_windows_default;
 /* Before the first message; tests make them small. */
@@ -41,11 +44,12 @@ struct lev_topology *lev_vhost_topology(struct lev_vhost *v);
 
 void lev_vhost_lock(struct lev_vhost *v);
 void lev_vhost_unlock(struct lev_vhost *v);
-/* End of a run of commands: dispatches kicked queues, sends due confirms, wakes the store. Lock held. */
+/* End of a run of commands: dispatches kicked queues, sends due confirms, wakes the store. Lock
+ * held. */
 void lev_vhost_end_run(struct lev_vhost *v);
 
-/* True when publishers must be held back: the store is behind, or failing. The client is notified when it is
- * over. Lock held. */
+/* True when publishers must be held back: the store is behind, or failing. The client is notified
+ * when it is over. Lock held. */
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c);
 
 /* Counters for tests, metrics and logs. Takes the lock. */

@@ -1,13 +1,12 @@
-/* Windows: what of a queue is in memory, and the traffic between memory and store. See queue.h for the layout
- * and the invariants, store.h for what the store promises. Under the vhost's lock.
+/* Windows: what of a queue is in memory, and the traffic between memory and store. See queue.h for
+ * the layout and the invariants, store.h for what the store promises. Under the vhost's lock.
  *
  * Becoming paged splits front: its first entries stay, the rest becomes the tail. Only
- * positions that no channel can hold go beyond the split (invariant 3): those never delivered, or any when
- * nothing is unacknowledged. From then on:
- *   tail -> middle   when the entry is on disk (lev_window_stored), by dropping it from memory
- *   middle -> front  by reads, ahead of need
- *   tail -> front    directly, when the middle is empty
- * and the queue stops being paged when middle and tail are empty. */
+ * positions that no channel can hold go beyond the split (invariant 3): those never delivered, or
+ * any when nothing is unacknowledged. From then on: tail -> middle   when the entry is on disk
+ * (lev_window_stored), by dropping it from memory middle -> front  by reads, ahead of need tail ->
+ * front    directly, when the middle is empty and the queue stops being paged when middle and tail
+ * are empty. */
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -60,8 +59,8 @@ static void begin_paging(struct lev_queue *q, const struct lev_windows *l)
     q->paged = true;
     q->mid_from = q->mid_to = lev_entries_at(&q->tail, 0)->pos;
     hold_reads(q);
-    while (q->tail_handled < q->tail.len &&
-           lev_entries_at(&q->tail, q->tail_handled)->flags & (LEV_ENTRY_STORED | LEV_ENTRY_SPILLED))
+    while (q->tail_handled < q->tail.len && lev_entries_at(&q->tail, q->tail_handled)->flags &
+                                                (LEV_ENTRY_STORED | LEV_ENTRY_SPILLED))
         q->tail_handled++;
 }
 
@@ -96,7 +95,8 @@ static void drop_tail(struct lev_queue *q)
     lev_entries_shrink(&q->tail);
 }
 
-/* Front outgrew its window while the queue is paged (a mass requeue): gives its end back to the middle. */
+/* Front outgrew its window while the queue is paged (a mass requeue): gives its end back to the
+ * middle. */
 static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
 {
     uint64_t floor = lowest_free(q);
@@ -234,12 +234,12 @@ static void accept(struct lev_queue *q, struct lev_read_item *it)
     lev_entries_push_back(&q->front, &e);
 }
 
-/* The range is exhausted but the count is not: rows are missing. Never seen unless the file was changed
- * by somebody else; the count is corrected, loudly. */
+/* The range is exhausted but the count is not: rows are missing. Never seen unless the file was
+ * changed by somebody else; the count is corrected, loudly. */
 static void correct_count(struct lev_queue *q)
 {
-    lev_log_error("queue %.*s: the store has %llu messages less than its count", LEV_FMT(q->dest.name),
-                  (unsigned long long)q->mid_count);
+    lev_log_error("queue %.*s: the store has %llu messages less than its count",
+                  LEV_FMT(q->dest.name), (unsigned long long)q->mid_count);
     q->stored_live -= q->mid_stored;
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
 }

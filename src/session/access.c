@@ -1,4 +1,5 @@
-/* Permission checks, with RabbitMQ's words. Under the vhost's lock; the answers come from memory. */
+/* Permission checks, with RabbitMQ's words. Under the vhost's lock; the answers come from memory.
+ */
 #include "auth/auth.h"
 #include "base/mem.h"
 #include "session/loop.h"
@@ -11,7 +12,8 @@ int lev_permit(struct lev_channel *ch, int perm, bool exchange, struct lev_bytes
     struct lev_conn *c = ch->conn;
     struct lev_bytes vhost = lev_vhost_name(c->client.vhost);
     struct lev_bytes shown = exchange && name.len == 0 ? LEV_LIT("amq.default") : name;
-    if (lev_auth_permit(c->sl->layer->config.auth, c->client.user, vhost, (enum lev_perm)perm, shown))
+    if (lev_auth_permit(c->sl->layer->config.auth, c->client.user, vhost, (enum lev_perm)perm,
+                        shown))
         return 0;
     return lev_fail(err, LEV_ACCESS_REFUSED,
                     "%s access to %s '%.*s' in vhost '%.*s' refused for user '%.*s'", words[perm],

@@ -1,7 +1,7 @@
 /* Contents. See assembly.h.
  *
- * The body is collected straight into the message's allocation. Names of a publish whose header has not come
- * yet are views into the input until lev_assembly_keep copies them. */
+ * The body is collected straight into the message's allocation. Names of a publish whose header has
+ * not come yet are views into the input until lev_assembly_keep copies them. */
 #include "session/assembly.h"
 
 #include <stdio.h>
@@ -123,10 +123,12 @@ bool lev_assembly_header(struct lev_channel *ch, struct lev_bytes payload, struc
                         "expected content header for class 60, got one for class %u instead",
                         h.class_id) == 0;
     if (h.weight != 0)
-        return lev_fail(err, LEV_UNEXPECTED_FRAME, "expected content header for class 60, "
-                                                   "got non content header frame instead") == 0;
+        return lev_fail(err, LEV_UNEXPECTED_FRAME,
+                        "expected content header for class 60, "
+                        "got non content header frame instead") == 0;
     if (h.body_size > LEV_BODY_MAX)
-        return lev_fail(err, LEV_FRAME_ERROR, "content body size %llu exceeds maximum allowed size %d",
+        return lev_fail(err, LEV_FRAME_ERROR,
+                        "content body size %llu exceeds maximum allowed size %d",
                         (unsigned long long)h.body_size, LEV_BODY_MAX) == 0;
     as->has_header = true;
     as->body_size = h.body_size;
@@ -144,7 +146,8 @@ bool lev_assembly_body(struct lev_channel *ch, struct lev_bytes payload, struct 
 {
     struct lev_assembly *as = &ch->as;
     if (payload.len > as->body_size - as->got)
-        return lev_fail(err, LEV_FRAME_ERROR, "content body frame exceeds remaining content size") == 0;
+        return lev_fail(err, LEV_FRAME_ERROR,
+                        "content body frame exceeds remaining content size") == 0;
     if (as->msg && payload.len)
         memcpy(lev_msg_body_mut(as->msg) + as->got, payload.ptr, payload.len);
     as->got += payload.len;

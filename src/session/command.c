@@ -1,5 +1,5 @@
-/* Commands and runs: what was parsed without the lock is applied under it, many at a time. See loop.h.
- * Loop thread. */
+/* Commands and runs: what was parsed without the lock is applied under it, many at a time. See
+ * loop.h. Loop thread. */
 #include "base/mem.h"
 #include "broker/publish.h"
 #include "broker/topology.h"

@@ -1,8 +1,9 @@
 /* A connection, for the session's own files: from the protocol header to the close handshake.
  *
- * Owned by its loop's thread; only `client` (and each channel's `chan`) belongs to the vhost's lock.
- * Input is parsed into commands without the lock; a run of commands is applied under it (command.c);
- * output leaves through the client's outbox and is encoded without the lock (output.c).
+ * Owned by its loop's thread; only `client` (and each channel's `chan`) belongs to the vhost's
+ * lock. Input is parsed into commands without the lock; a run of commands is applied under it
+ * (command.c); output leaves through the client's outbox and is encoded without the lock
+ * (output.c).
  *
  *   HEADER -> START -> TUNE -> OPEN -> RUNNING -> CLOSING -> gone
  *      any state before RUNNING -> DROPPING (a failure that is answered by silence) -> gone
@@ -34,15 +35,16 @@ struct lev_publish_extra;
 
 /* A content being put together: what a publish has brought so far. */
 struct lev_assembly {
-    bool active;      /* a publish was seen; header or body is expected */
+    bool active; /* a publish was seen; header or body is expected */
     bool has_header;
     bool mandatory, immediate;
     bool names_owned;
-    struct lev_bytes exchange, key; /* views into the input, or into names */
-    struct lev_bytes names;         /* owned copy of both, when the header is in a later read */
+    struct lev_bytes exchange, key;  /* views into the input, or into names */
+    struct lev_bytes names;          /* owned copy of both, when the header is in a later read */
     struct lev_publish_extra *extra; /* owned */
     uint64_t body_size, got;
-    struct lev_msg *msg; /* owned; NULL while there is no header, or the body is too large to keep */
+    struct lev_msg
+        *msg; /* owned; NULL while there is no header, or the body is too large to keep */
 };
 
 /* A channel, the session's side. */
@@ -72,24 +74,24 @@ struct lev_conn {
     bool stopped;   /* parsing stopped in the middle of the input (suspended get) */
     bool auth_close, cancel_notify;
     bool want_write;
-    bool owed; /* the client's outbox has something that could not be taken yet */
-    bool gone;                  /* transport closed or broken: no more output */
-    bool parsing;               /* inside lev_conn_input */
+    bool owed;                   /* the client's outbox has something that could not be taken yet */
+    bool gone;                   /* transport closed or broken: no more output */
+    bool parsing;                /* inside lev_conn_input */
     struct lev_conn *dirty_next; /* in the loop's list of those with output */
     uint32_t frame_max;
     uint16_t channel_max, heartbeat_s;
-    struct lev_buf in;  /* input not yet parsed */
-    struct lev_buf out; /* encoded, not taken by the socket */
-    size_t out_credit;  /* of client.out_bytes, what `out` stands for */
+    struct lev_buf in;      /* input not yet parsed */
+    struct lev_buf out;     /* encoded, not taken by the socket */
+    size_t out_credit;      /* of client.out_bytes, what `out` stands for */
     struct lev_outbox work; /* taken from the client, being encoded */
     size_t work_next;
-    size_t body_off;        /* octets of work[work_next]'s body already encoded */
+    size_t body_off;               /* octets of work[work_next]'s body already encoded */
     struct lev_channel **channels; /* sorted by number */
     size_t n_channels, cap_channels;
     struct lev_channel *last_channel;
     struct lev_assembly *borrowed; /* whose names are views into the input being parsed */
-    struct lev_bytes user; /* owned */
-    uint64_t deadline_ms;  /* of handshake, closing or dropping; 0: none */
+    struct lev_bytes user;         /* owned */
+    uint64_t deadline_ms;          /* of handshake, closing or dropping; 0: none */
     uint64_t next_beat_ms, next_check_ms;
     uint64_t bytes_in, bytes_out, beat_bytes_out, check_bytes_in;
     unsigned idle_checks;
@@ -110,7 +112,8 @@ void lev_conn_log(const struct lev_conn *c, const char *event, const char *cause
 /* --- errors.c: one place turns a struct lev_error into a close --- */
 /* With the lock held when joined. method: the offending method or LEV_M_COUNT for 0/0. */
 void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method);
-void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err, enum lev_method_id method);
+void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err,
+                      enum lev_method_id method);
 
 /* --- handshake.c --- */
 size_t lev_handshake_header(struct lev_conn *c, const uint8_t *p, size_t n);

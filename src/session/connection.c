@@ -7,13 +7,15 @@ static const struct {
     const char *name;
     unsigned next; /* states it may move to */
 } states[LEV_CONN_STATES] = {
-    [LEV_CONN_HEADER] = {"header", 1 << LEV_CONN_START | 1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
-    [LEV_CONN_START] = {"start", 1 << LEV_CONN_TUNE | 1 << LEV_CONN_CLOSING | 1 << LEV_CONN_DROPPING |
-                                     1 << LEV_CONN_GONE},
+    [LEV_CONN_HEADER] = {"header",
+                         1 << LEV_CONN_START | 1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
+    [LEV_CONN_START] = {"start", 1 << LEV_CONN_TUNE | 1 << LEV_CONN_CLOSING |
+                                     1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
     [LEV_CONN_TUNE] = {"tune", 1 << LEV_CONN_OPEN | 1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
-    [LEV_CONN_OPEN] = {"open", 1 << LEV_CONN_RUNNING | 1 << LEV_CONN_CLOSING | 1 << LEV_CONN_DROPPING |
-                                   1 << LEV_CONN_GONE},
-    [LEV_CONN_RUNNING] = {"running", 1 << LEV_CONN_CLOSING | 1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
+    [LEV_CONN_OPEN] = {"open", 1 << LEV_CONN_RUNNING | 1 << LEV_CONN_CLOSING |
+                                   1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
+    [LEV_CONN_RUNNING] = {"running",
+                          1 << LEV_CONN_CLOSING | 1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
     [LEV_CONN_CLOSING] = {"closing", 1 << LEV_CONN_DROPPING | 1 << LEV_CONN_GONE},
     [LEV_CONN_DROPPING] = {"dropping", 1 << LEV_CONN_GONE},
     [LEV_CONN_GONE] = {"gone", 0},
@@ -93,7 +95,8 @@ struct lev_channel *lev_conn_add_channel(struct lev_conn *c, uint16_t number)
     struct lev_channel *ch = lev_xcalloc(1, sizeof(*ch));
     ch->conn = c;
     ch->number = number;
-    memmove(c->channels + i + 1, c->channels + i, (c->n_channels - i) * sizeof(struct lev_channel *));
+    memmove(c->channels + i + 1, c->channels + i,
+            (c->n_channels - i) * sizeof(struct lev_channel *));
     c->channels[i] = ch;
     c->n_channels++;
     return ch;
@@ -103,7 +106,8 @@ void lev_conn_drop_channel(struct lev_conn *c, struct lev_channel *ch)
 {
     size_t i = place(c, ch->number);
     c->n_channels--;
-    memmove(c->channels + i, c->channels + i + 1, (c->n_channels - i) * sizeof(struct lev_channel *));
+    memmove(c->channels + i, c->channels + i + 1,
+            (c->n_channels - i) * sizeof(struct lev_channel *));
     c->last_channel = NULL;
     lev_assembly_reset(&ch->as);
     lev_bytes_free(&ch->last_queue);

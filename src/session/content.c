@@ -38,10 +38,12 @@ static bool is_digit(uint8_t c)
 
 static void bad_expiration(struct lev_content_plan *plan, struct lev_bytes s, const char *why)
 {
-    lev_fail(error_of(plan), LEV_PRECONDITION_FAILED, "invalid expiration '%.*s': %s", LEV_FMT(s), why);
+    lev_fail(error_of(plan), LEV_PRECONDITION_FAILED, "invalid expiration '%.*s': %s", LEV_FMT(s),
+             why);
 }
 
-/* What follows the number, as Erlang prints a string: quoted when printable, else a list of octets. */
+/* What follows the number, as Erlang prints a string: quoted when printable, else a list of octets.
+ */
 static void leftover(struct lev_content_plan *plan, struct lev_bytes s, size_t from)
 {
     char why[1100];
@@ -152,7 +154,8 @@ void lev_content_apply(struct lev_content_plan *plan, struct lev_msg *m)
 
 /* --- the whole --- */
 
-static void check_user(struct lev_channel *ch, struct lev_content_plan *plan, struct lev_bytes user_id)
+static void check_user(struct lev_channel *ch, struct lev_content_plan *plan,
+                       struct lev_bytes user_id)
 {
     struct lev_conn *c = ch->conn;
     if (failed(plan) || lev_bytes_eq(user_id, c->user) ||
@@ -178,9 +181,11 @@ static void rewrite(struct lev_channel *ch, struct lev_content_plan *plan, struc
     lev_buf_deinit(&headers);
 }
 
-static void remember(struct lev_channel *ch, const struct lev_content_plan *plan, struct lev_bytes raw)
+static void remember(struct lev_channel *ch, const struct lev_content_plan *plan,
+                     struct lev_bytes raw)
 {
-    bool plain = !plan->extra && !plan->rewritten.len && !plan->cc.ptr && plan->expiration_ms == UINT64_MAX;
+    bool plain =
+        !plan->extra && !plan->rewritten.len && !plan->cc.ptr && plan->expiration_ms == UINT64_MAX;
     ch->props_memo_len = 0;
     if (!plain || raw.len > sizeof(ch->props_memo))
         return;
@@ -212,9 +217,10 @@ int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_co
         read_keys(plan, p.headers, "CC", &plan->cc);
         read_keys(plan, p.headers, "BCC", &plan->bcc);
     }
-    if ((p.flags & LEV_PROP_DELIVERY_MODE) && !failed(plan) && (p.delivery_mode < 1 || p.delivery_mode > 2))
-        lev_fail(error_of(plan), LEV_PRECONDITION_FAILED, "invalid message: {delivery_mode_unknown,%u}",
-                 p.delivery_mode);
+    if ((p.flags & LEV_PROP_DELIVERY_MODE) && !failed(plan) &&
+        (p.delivery_mode < 1 || p.delivery_mode > 2))
+        lev_fail(error_of(plan), LEV_PRECONDITION_FAILED,
+                 "invalid message: {delivery_mode_unknown,%u}", p.delivery_mode);
     if (p.flags & LEV_PROP_USER_ID)
         check_user(ch, plan, p.user_id);
     if (plan->bcc.ptr || (plan->extra && plan->extra->wants_reply))

@@ -1,5 +1,5 @@
-/* What a message's properties ask of the broker: delivery mode, expiration, CC and BCC, user-id, reply-to.
- * Loop thread, without the lock. */
+/* What a message's properties ask of the broker: delivery mode, expiration, CC and BCC, user-id,
+ * reply-to. Loop thread, without the lock. */
 #ifndef LEV_SESSION_CONTENT_H
 #define LEV_SESSION_CONTENT_H
 
@@ -16,7 +16,8 @@ struct lev_content_plan {
 
 /* Looks into raw properties. 0, or -1 when they are malformed. Deinit in any case. */
 int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_content_plan *plan);
-/* Sets the message's fields and, where there are CC or BCC keys, the extra's keys (copied behind the array). */
+/* Sets the message's fields and, where there are CC or BCC keys, the extra's keys (copied behind
+ * the array). */
 void lev_content_apply(struct lev_content_plan *plan, struct lev_msg *m);
 void lev_content_plan_deinit(struct lev_content_plan *plan);
 

@@ -1,4 +1,5 @@
-/* Channel methods to their class's handlers, after the policy that the method table carries. Lock held. */
+/* Channel methods to their class's handlers, after the policy that the method table carries. Lock
+ * held. */
 #include "session/loop.h"
 
 int lev_dispatch(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err)

@@ -17,8 +17,8 @@ struct close_text {
 static void make_text(struct close_text *t, const struct lev_error *err)
 {
     const char *name = lev_reply_name(err->code);
-    int n = snprintf(t->s, sizeof(t->s), "%s%s%s", name ? name : "INTERNAL_ERROR", *err->text ? " - " : "",
-                     err->text);
+    int n = snprintf(t->s, sizeof(t->s), "%s%s%s", name ? name : "INTERNAL_ERROR",
+                     *err->text ? " - " : "", err->text);
     if (n > TEXT_MAX) {
         n = TEXT_MAX;
         memcpy(t->s + TEXT_MAX - 3, "...", 4);
@@ -26,11 +26,13 @@ static void make_text(struct close_text *t, const struct lev_error *err)
     t->view = lev_bytes(t->s, (size_t)n);
 }
 
-static void log_failure(const struct lev_conn *c, int channel, const char *text)
+static void log_failure(const struct lev_conn *c, int channel, enum lev_log_level level,
+                        const char *text)
 {
-    lev_log_error("connection %s:%d -> %s:%d, channel %d: %s", lev_transport_peer_host(c->transport),
-                  lev_transport_peer_port(c->transport), lev_transport_local_host(c->transport),
-                  lev_transport_local_port(c->transport), channel, text);
+    lev_log(level, "connection %s:%d -> %s:%d, channel %d: %s",
+            lev_transport_peer_host(c->transport), lev_transport_peer_port(c->transport),
+            lev_transport_local_host(c->transport), lev_transport_local_port(c->transport), channel,
+            text);
 }
 
 void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method)
@@ -40,7 +42,7 @@ void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_met
     if (c->state >= LEV_CONN_CLOSING)
         return;
     make_text(&text, err);
-    log_failure(c, 0, text.s);
+    log_failure(c, 0, err->code == LEV_CONNECTION_FORCED ? LEV_LOG_INFO : LEV_LOG_ERROR, text.s);
     m.u.connection_close.reply_code = err->code;
     m.u.connection_close.reply_text = text.view;
     if (method != LEV_M_COUNT) {
@@ -51,12 +53,13 @@ void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_met
         lev_client_end(&c->client);
     lev_conn_send(c, 0, &m);
     lev_conn_set_state(c, LEV_CONN_CLOSING);
-    unsigned wait_s = c->heartbeat_s && c->heartbeat_s < CLOSE_WAIT_MAX_S ? c->heartbeat_s
-                                                                          : CLOSE_WAIT_MAX_S;
+    unsigned wait_s =
+        c->heartbeat_s && c->heartbeat_s < CLOSE_WAIT_MAX_S ? c->heartbeat_s : CLOSE_WAIT_MAX_S;
     c->deadline_ms = lev_loop_now_ms(c->sl->loop) + wait_s * 1000;
 }
 
-void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err, enum lev_method_id method)
+void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err,
+                      enum lev_method_id method)
 {
     struct lev_conn *c = ch->conn;
     struct lev_method m = {.id = LEV_M_CHANNEL_CLOSE};
@@ -66,7 +69,7 @@ void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err, enum 
         return;
     }
     make_text(&text, err);
-    log_failure(c, ch->number, text.s);
+    log_failure(c, ch->number, LEV_LOG_ERROR, text.s);
     m.u.channel_close.reply_code = err->code;
     m.u.channel_close.reply_text = text.view;
     if (method != LEV_M_COUNT) {

@@ -1,5 +1,5 @@
-/* Class connection: protocol header, start, tune, open, close, update-secret. See conn.h for the states and
- * rabbitmq-compat.md section 1 for the rules. Loop thread. */
+/* Class connection: protocol header, start, tune, open, close, update-secret. See conn.h for the
+ * states and rabbitmq-compat.md section 1 for the rules. Loop thread. */
 #include "amqp/table.h"
 #include "auth/auth.h"
 #include "base/log.h"
@@ -45,7 +45,8 @@ static void learn_capabilities(struct lev_conn *c, struct lev_bytes properties)
     struct lev_value caps, v;
     if (!lev_table_get(properties, "capabilities", &caps) || caps.type != 'F')
         return;
-    c->auth_close = lev_table_get(caps.b, "authentication_failure_close", &v) && v.type == 't' && v.i;
+    c->auth_close =
+        lev_table_get(caps.b, "authentication_failure_close", &v) && v.type == 't' && v.i;
     c->cancel_notify = lev_table_get(caps.b, "consumer_cancel_notify", &v) && v.type == 't' && v.i;
 }
 
@@ -59,7 +60,8 @@ static void refuse_login(struct lev_conn *c, struct lev_bytes mechanism, struct 
         return;
     }
     lev_fail(&err, LEV_ACCESS_REFUSED,
-             "Login was refused using authentication mechanism %.*s. For details see the broker logfile.",
+             "Login was refused using authentication mechanism %.*s. For details see the broker "
+             "logfile.",
              LEV_FMT(mechanism));
     lev_conn_fail(c, &err, LEV_M_COUNT);
 }
@@ -107,9 +109,10 @@ static void on_tune_ok(struct lev_conn *c, const struct lev_connection_tune_ok *
     const struct lev_session_config *cfg = &c->sl->layer->config;
     if (!acceptable(m->frame_max, cfg->frame_max, FRAME_MIN) ||
         !acceptable(m->channel_max, cfg->channel_max, 1)) {
-        lev_log_error("connection %s:%d: negotiated frame_max = %u, channel_max = %u are not acceptable",
-                      lev_transport_peer_host(c->transport), lev_transport_peer_port(c->transport),
-                      m->frame_max, m->channel_max);
+        lev_log_error(
+            "connection %s:%d: negotiated frame_max = %u, channel_max = %u are not acceptable",
+            lev_transport_peer_host(c->transport), lev_transport_peer_port(c->transport),
+            m->frame_max, m->channel_max);
         lev_conn_drop_later(c);
         return;
     }
@@ -164,14 +167,16 @@ void lev_handshake_method(struct lev_conn *c, const struct lev_frame *f)
 {
     struct lev_method m;
     struct lev_error err;
-    bool ok = f->type == LEV_FRAME_METHOD && f->channel == 0 && lev_method_decode(f->payload, &m) == 0;
+    bool ok =
+        f->type == LEV_FRAME_METHOD && f->channel == 0 && lev_method_decode(f->payload, &m) == 0;
     if (ok && c->state == LEV_CONN_START && m.id == LEV_M_CONNECTION_START_OK) {
         on_start_ok(c, &m.u.connection_start_ok);
     } else if (ok && c->state == LEV_CONN_TUNE && m.id == LEV_M_CONNECTION_TUNE_OK) {
         on_tune_ok(c, &m.u.connection_tune_ok);
     } else if (ok && c->state == LEV_CONN_OPEN && m.id == LEV_M_CONNECTION_OPEN) {
         on_open(c, &m.u.connection_open);
-    } else if (ok && c->state == LEV_CONN_OPEN && (lev_method_info(m.id)->flags & LEV_MF_CHANNEL0)) {
+    } else if (ok && c->state == LEV_CONN_OPEN &&
+               (lev_method_info(m.id)->flags & LEV_MF_CHANNEL0)) {
         lev_fail(&err, LEV_CHANNEL_ERROR, "unexpected method in connection state opening");
         lev_conn_fail(c, &err, m.id);
     } else if (f->type != LEV_FRAME_HEARTBEAT || f->channel != 0 || f->payload.len != 0) {

@@ -1,5 +1,5 @@
-/* Input: from octets to frames to commands. Without the vhost's lock; lev_run takes it for a run of commands.
- * Loop thread. Frame-level errors: rabbitmq-compat.md 1.10. */
+/* Input: from octets to frames to commands. Without the vhost's lock; lev_run takes it for a run of
+ * commands. Loop thread. Frame-level errors: rabbitmq-compat.md 1.10. */
 #include <stdio.h>
 
 #include "base/err.h"
@@ -26,7 +26,8 @@ static void fail(struct lev_conn *c, const struct lev_error *err, enum lev_metho
     lev_run(c, NULL, NULL);
 }
 
-static void fail_text(struct lev_conn *c, uint16_t code, enum lev_method_id method, const char *text)
+static void fail_text(struct lev_conn *c, uint16_t code, enum lev_method_id method,
+                      const char *text)
 {
     struct lev_error err;
     lev_fail(&err, code, "%s", text);
@@ -70,7 +71,8 @@ static void fail_frame(struct lev_conn *c, uint16_t code, const struct lev_frame
 
 /* --- methods --- */
 
-static void fail_decode(struct lev_conn *c, struct lev_bytes payload, int rc, const struct lev_method *m)
+static void fail_decode(struct lev_conn *c, struct lev_bytes payload, int rc,
+                        const struct lev_method *m)
 {
     struct lev_error err;
     char octets[SHOWN_ARGUMENTS * 4 + 8];
@@ -141,7 +143,8 @@ static bool quick_settle(struct lev_conn *c, struct lev_channel *ch, struct lev_
                    LEV_M_BASIC_REJECT);
         return true;
     case 120:
-        add_settle(c, ch, tag, bit0, bit1 ? LEV_SETTLE_REQUEUE : LEV_SETTLE_REJECT, LEV_M_BASIC_NACK);
+        add_settle(c, ch, tag, bit0, bit1 ? LEV_SETTLE_REQUEUE : LEV_SETTLE_REJECT,
+                   LEV_M_BASIC_NACK);
         return true;
     default:
         return false;
@@ -215,15 +218,15 @@ static void content_frame(struct lev_conn *c, struct lev_channel *ch, const stru
         ok = lev_fail(&err, LEV_UNEXPECTED_FRAME,
                       "expected content body, got non content body frame instead") == 0;
     else if (!ch->as.has_header && f->type != LEV_FRAME_HEADER)
-        ok = lev_fail(&err, LEV_UNEXPECTED_FRAME, "expected content header for class 60, "
-                                                  "got non content header frame instead") == 0;
+        ok = lev_fail(&err, LEV_UNEXPECTED_FRAME,
+                      "expected content header for class 60, "
+                      "got non content header frame instead") == 0;
     else if (ch->as.has_header)
         ok = lev_assembly_body(ch, f->payload, &err);
     else if (f->payload.len < CONTENT_HEADER_MIN) {
         fail_frame(c, LEV_FRAME_ERROR, f, true, "unknown_frame");
         return;
-    }
-    else
+    } else
         ok = lev_assembly_header(ch, f->payload, &err, &bare);
     if (!ok)
         fail(c, &err, bare ? LEV_M_COUNT : LEV_M_BASIC_PUBLISH);
@@ -265,7 +268,8 @@ static bool known_frame(const struct lev_frame *f)
 {
     if (f->type == LEV_FRAME_METHOD)
         return f->payload.len >= 4;
-    return f->type == LEV_FRAME_HEADER || f->type == LEV_FRAME_BODY || f->type == LEV_FRAME_HEARTBEAT;
+    return f->type == LEV_FRAME_HEADER || f->type == LEV_FRAME_BODY ||
+           f->type == LEV_FRAME_HEARTBEAT;
 }
 
 static void running_frame(struct lev_conn *c, const struct lev_frame *f)
@@ -304,7 +308,8 @@ static void bad_frame(struct lev_conn *c, const struct lev_frame *f, long k, uin
         snprintf(what, sizeof(what), "{frame_too_large,%zu,%u}", f->payload.len,
                  limit - LEV_FRAME_OVERHEAD);
     else
-        snprintf(what, sizeof(what), "{invalid_frame_end_marker,%u}", f->payload.ptr[f->payload.len]);
+        snprintf(what, sizeof(what), "{invalid_frame_end_marker,%u}",
+                 f->payload.ptr[f->payload.len]);
     fail_frame(c, LEV_FRAME_ERROR, f, k == LEV_FRAME_BAD_END, what);
     lev_conn_drop_later(c);
 }
@@ -369,7 +374,8 @@ static size_t missing(const struct lev_conn *c)
     if (in->len < 7)
         return 7 - in->len;
     size_t whole = (size_t)lev_get32(in->ptr + 3) + LEV_FRAME_OVERHEAD;
-    return whole > in->len && whole <= (size_t)c->frame_max + LEV_FRAME_OVERHEAD ? whole - in->len : 1;
+    return whole > in->len && whole <= (size_t)c->frame_max + LEV_FRAME_OVERHEAD ? whole - in->len
+                                                                                 : 1;
 }
 
 static void keep(struct lev_conn *c, const uint8_t *data, size_t len)
@@ -399,6 +405,14 @@ static void parse_kept(struct lev_conn *c, const uint8_t **data, size_t *len)
     }
 }
 
+static bool suspended(struct lev_conn *c)
+{
+    lev_vhost_lock(c->client.vhost);
+    bool yes = c->client.suspended;
+    lev_vhost_unlock(c->client.vhost);
+    return yes;
+}
+
 void lev_conn_input(struct lev_conn *c, const uint8_t *data, size_t len)
 {
     c->parsing = true;
@@ -411,7 +425,7 @@ void lev_conn_input(struct lev_conn *c, const uint8_t *data, size_t len)
         }
         keep(c, data, len);
         len = 0;
-        if (!c->stopped || c->gone || c->client.suspended)
+        if (!c->stopped || c->gone || suspended(c))
             break;
         c->stopped = false; /* what it waited for has come meanwhile */
     }
@@ -426,7 +440,7 @@ void lev_conn_resume(struct lev_conn *c)
     if (c->parsing || c->gone)
         return;
     lev_vhost_lock(v);
-    bool suspended = c->client.suspended;
+    bool waits = c->client.suspended;
     bool held = lev_vhost_throttle(v, &c->client) || lev_output_is_long(c);
     lev_vhost_unlock(v);
     if (c->throttled && !held) {
@@ -434,7 +448,7 @@ void lev_conn_resume(struct lev_conn *c)
         if (!c->stopped)
             lev_transport_pause(c->transport, false);
     }
-    if (c->stopped && !suspended) {
+    if (c->stopped && !waits) {
         c->stopped = false;
         if (!c->throttled)
             lev_transport_pause(c->transport, false);

@@ -1,5 +1,5 @@
-/* What the session keeps per loop: its connections, those with output, a buffer to encode into, and the
- * commands of the run being parsed. Loop thread only, except `dirty` and `wake`. */
+/* What the session keeps per loop: its connections, those with output, a buffer to encode into, and
+ * the commands of the run being parsed. Loop thread only, except `dirty` and `wake`. */
 #ifndef LEV_SESSION_LOOP_H
 #define LEV_SESSION_LOOP_H
 
@@ -8,8 +8,8 @@
 enum {
     LEV_INITIAL_FRAME_MAX = 8192, /* until tune-ok */
     LEV_DROP_MS = 3000,           /* how long RabbitMQ waits before it drops a failed handshake */
-    LEV_RUN_COMMANDS = 1024, /* a run is applied when it has so many commands */
-    LEV_SCRATCH = 256 * 1024, /* encoded octets handed to the socket at once, about */
+    LEV_RUN_COMMANDS = 1024,      /* a run is applied when it has so many commands */
+    LEV_SCRATCH = 256 * 1024,     /* encoded octets handed to the socket at once, about */
 };
 
 enum lev_command_kind {
@@ -29,9 +29,9 @@ struct lev_publish_extra {
 
 struct lev_command {
     uint8_t kind;
-    uint8_t how; /* enum lev_settle */
-    uint8_t method; /* enum lev_method_id */
-    bool flag; /* mandatory; multiple */
+    uint8_t how;            /* enum lev_settle */
+    uint8_t method;         /* enum lev_method_id */
+    bool flag;              /* mandatory; multiple */
     struct lev_channel *ch; /* NULL: FAIL of the connection */
     struct lev_msg *msg;    /* owned */
     union {
@@ -72,16 +72,18 @@ struct lev_command *lev_command_add(struct lev_conn *c);
 /* --- session.c --- */
 /* Serves everything on the dirty list. */
 void lev_session_loop_flush(struct lev_session_loop *sl);
-/* The same for connections of one vhost whose lock is held: takes their outboxes; returns a list to flush after
- * unlocking with lev_session_flush_list. */
+/* The same for connections of one vhost whose lock is held: takes their outboxes; returns a list to
+ * flush after unlocking with lev_session_flush_list. */
 struct lev_conn *lev_session_take_dirty(struct lev_session_loop *sl, struct lev_vhost *v);
 void lev_session_flush_list(struct lev_conn *list);
 extern const struct lev_sink_ops lev_session_sink;
 
 /* --- channel methods: m_*.c. 0, or -1 with *err. Lock held. --- */
 int lev_dispatch(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err);
-int lev_on_channel_method(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err);
-int lev_on_exchange_method(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err);
+int lev_on_channel_method(struct lev_channel *ch, const struct lev_method *m,
+                          struct lev_error *err);
+int lev_on_exchange_method(struct lev_channel *ch, const struct lev_method *m,
+                           struct lev_error *err);
 int lev_on_queue_method(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err);
 int lev_on_basic_method(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err);
 int lev_on_tx_method(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err);

@@ -66,7 +66,8 @@ static int start(struct lev_channel *ch, struct lev_bytes queue, const struct le
     return 0;
 }
 
-static int on_consume(struct lev_channel *ch, const struct lev_basic_consume *m, struct lev_error *err)
+static int on_consume(struct lev_channel *ch, const struct lev_basic_consume *m,
+                      struct lev_error *err)
 {
     char generated[LEV_GENERATED_MAX];
     struct lev_bytes queue = m->queue;
@@ -102,7 +103,8 @@ static int on_cancel(struct lev_channel *ch, const struct lev_basic_cancel *m)
 static int on_get(struct lev_channel *ch, const struct lev_basic_get *m, struct lev_error *err)
 {
     struct lev_bytes queue = m->queue;
-    if (lev_queue_meant(ch, &queue, err) < 0 || lev_permit(ch, LEV_PERM_READ, false, queue, err) < 0)
+    if (lev_queue_meant(ch, &queue, err) < 0 ||
+        lev_permit(ch, LEV_PERM_READ, false, queue, err) < 0)
         return -1;
     return lev_get(&ch->chan, queue, m->no_ack, err);
 }

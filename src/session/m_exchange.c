@@ -17,8 +17,8 @@ static void answer(struct lev_channel *ch, bool no_wait, enum lev_method_id id)
 }
 
 /* An alternate exchange needs read on the exchange and write on the alternate, at creation. */
-static int permit_alternate(struct lev_channel *ch, struct lev_bytes name, struct lev_bytes arguments,
-                            struct lev_error *err)
+static int permit_alternate(struct lev_channel *ch, struct lev_bytes name,
+                            struct lev_bytes arguments, struct lev_error *err)
 {
     struct lev_value v;
     if (!lev_table_get(arguments, "alternate-exchange", &v) || v.type != 'S' ||
@@ -29,7 +29,8 @@ static int permit_alternate(struct lev_channel *ch, struct lev_bytes name, struc
     return lev_permit(ch, LEV_PERM_WRITE, true, v.b, err);
 }
 
-static int on_declare(struct lev_channel *ch, const struct lev_exchange_declare *m, struct lev_error *err)
+static int on_declare(struct lev_channel *ch, const struct lev_exchange_declare *m,
+                      struct lev_error *err)
 {
     uint8_t buf[LEV_NAME_MAX];
     struct lev_bytes name = lev_clean_name(m->exchange, buf);
@@ -54,7 +55,8 @@ static int on_declare(struct lev_channel *ch, const struct lev_exchange_declare 
     return rc;
 }
 
-static int on_delete(struct lev_channel *ch, const struct lev_exchange_delete *m, struct lev_error *err)
+static int on_delete(struct lev_channel *ch, const struct lev_exchange_delete *m,
+                     struct lev_error *err)
 {
     uint8_t buf[LEV_NAME_MAX];
     struct lev_bytes name = lev_clean_name(m->exchange, buf);
@@ -65,7 +67,8 @@ static int on_delete(struct lev_channel *ch, const struct lev_exchange_delete *m
     return 0;
 }
 
-static int permit_binding(struct lev_channel *ch, const struct lev_binding_def *d, struct lev_error *err)
+static int permit_binding(struct lev_channel *ch, const struct lev_binding_def *d,
+                          struct lev_error *err)
 {
     if (lev_permit(ch, LEV_PERM_WRITE, !d->to_queue, d->destination, err) < 0)
         return -1;
@@ -85,7 +88,8 @@ static int on_bind(struct lev_channel *ch, const struct lev_exchange_bind *m, st
     return 0;
 }
 
-static int on_unbind(struct lev_channel *ch, const struct lev_exchange_unbind *m, struct lev_error *err)
+static int on_unbind(struct lev_channel *ch, const struct lev_exchange_unbind *m,
+                     struct lev_error *err)
 {
     uint8_t a[LEV_NAME_MAX], b[LEV_NAME_MAX];
     struct lev_binding_def d = {.source = lev_clean_name(m->source, a),
@@ -98,7 +102,8 @@ static int on_unbind(struct lev_channel *ch, const struct lev_exchange_unbind *m
     return 0;
 }
 
-int lev_on_exchange_method(struct lev_channel *ch, const struct lev_method *m, struct lev_error *err)
+int lev_on_exchange_method(struct lev_channel *ch, const struct lev_method *m,
+                           struct lev_error *err)
 {
     switch (m->id) {
     case LEV_M_EXCHANGE_DECLARE:

@@ -28,8 +28,8 @@ static void declared(struct lev_channel *ch, bool no_wait, struct lev_bytes name
 }
 
 /* A dead-letter exchange needs read on the queue and write on the exchange, at creation. */
-static int permit_dead_letter(struct lev_channel *ch, struct lev_bytes name, struct lev_bytes arguments,
-                              struct lev_error *err)
+static int permit_dead_letter(struct lev_channel *ch, struct lev_bytes name,
+                              struct lev_bytes arguments, struct lev_error *err)
 {
     struct lev_value v;
     if (!lev_table_get(arguments, "x-dead-letter-exchange", &v) || v.type != 'S')
@@ -39,8 +39,8 @@ static int permit_dead_letter(struct lev_channel *ch, struct lev_bytes name, str
     return lev_permit(ch, LEV_PERM_WRITE, true, v.b, err);
 }
 
-static int declare_reply(struct lev_channel *ch, const struct lev_queue_declare *m, struct lev_bytes name,
-                         struct lev_error *err)
+static int declare_reply(struct lev_channel *ch, const struct lev_queue_declare *m,
+                         struct lev_bytes name, struct lev_error *err)
 {
     struct lev_vhost *v = ch->conn->client.vhost;
     if (!lev_is_reply_queue(name) && !lev_reply_chan(v, name))
@@ -50,7 +50,8 @@ static int declare_reply(struct lev_channel *ch, const struct lev_queue_declare 
     return 0;
 }
 
-static int on_declare(struct lev_channel *ch, const struct lev_queue_declare *m, struct lev_error *err)
+static int on_declare(struct lev_channel *ch, const struct lev_queue_declare *m,
+                      struct lev_error *err)
 {
     uint8_t buf[LEV_NAME_MAX];
     char generated[LEV_GENERATED_MAX];
@@ -59,8 +60,8 @@ static int on_declare(struct lev_channel *ch, const struct lev_queue_declare *m,
     if (lev_is_reply_queue(name) || lev_is_reply_name(name))
         return declare_reply(ch, m, name, err);
     if (!m->passive && lev_bytes_starts(name, LEV_LIT("amq.")))
-        return lev_fail(err, LEV_ACCESS_REFUSED, "queue name '%.*s' contains reserved prefix 'amq.*'",
-                        LEV_FMT(name));
+        return lev_fail(err, LEV_ACCESS_REFUSED,
+                        "queue name '%.*s' contains reserved prefix 'amq.*'", LEV_FMT(name));
     if (!m->passive)
         name = lev_queue_declare_name(name, generated);
     struct lev_queue_declare_args a = {.name = name,
@@ -79,7 +80,8 @@ static int on_declare(struct lev_channel *ch, const struct lev_queue_declare *m,
     return 0;
 }
 
-static int on_delete(struct lev_channel *ch, const struct lev_queue_delete *m, struct lev_error *err)
+static int on_delete(struct lev_channel *ch, const struct lev_queue_delete *m,
+                     struct lev_error *err)
 {
     uint8_t buf[LEV_NAME_MAX];
     struct lev_bytes name = lev_clean_name(m->queue, buf);
@@ -100,7 +102,8 @@ static int on_purge(struct lev_channel *ch, const struct lev_queue_purge *m, str
     struct lev_bytes name = m->queue;
     struct lev_method ok = {.id = LEV_M_QUEUE_PURGE_OK};
     struct lev_queue *q;
-    if (lev_queue_meant(ch, &name, err) < 0 || lev_permit(ch, LEV_PERM_READ, false, name, err) < 0 ||
+    if (lev_queue_meant(ch, &name, err) < 0 ||
+        lev_permit(ch, LEV_PERM_READ, false, name, err) < 0 ||
         lev_queue_find(&ch->conn->client, name, &q, err) < 0)
         return -1;
     ok.u.queue_purge_ok.message_count = (uint32_t)lev_queue_purge(q);
@@ -111,14 +114,16 @@ static int on_purge(struct lev_channel *ch, const struct lev_queue_purge *m, str
 
 /* --- bindings --- */
 
-static int permit_binding(struct lev_channel *ch, const struct lev_binding_def *d, struct lev_error *err)
+static int permit_binding(struct lev_channel *ch, const struct lev_binding_def *d,
+                          struct lev_error *err)
 {
     if (lev_permit(ch, LEV_PERM_WRITE, false, d->destination, err) < 0)
         return -1;
     return lev_permit(ch, LEV_PERM_READ, true, d->source, err);
 }
 
-/* Names of a bind or unbind; an empty key means the queue's name when the queue was left out, too. */
+/* Names of a bind or unbind; an empty key means the queue's name when the queue was left out, too.
+ */
 static int resolve(struct lev_channel *ch, struct lev_binding_def *d, struct lev_error *err)
 {
     bool left_out = d->destination.len == 0;
@@ -157,7 +162,8 @@ static int on_bind(struct lev_channel *ch, const struct lev_queue_bind *m, struc
     return 0;
 }
 
-static int on_unbind(struct lev_channel *ch, const struct lev_queue_unbind *m, struct lev_error *err)
+static int on_unbind(struct lev_channel *ch, const struct lev_queue_unbind *m,
+                     struct lev_error *err)
 {
     uint8_t a[LEV_NAME_MAX], b[LEV_NAME_MAX];
     struct lev_method ok = {.id = LEV_M_QUEUE_UNBIND_OK};

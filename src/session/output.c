@@ -1,8 +1,9 @@
 /* Output: from outbox items to octets on the socket.
  *
- * Items are encoded into the loop's scratch buffer, about 256 KiB at a time, and written in one call; only what the socket
- * did not take is kept per connection. So an idle connection holds no buffer, hundreds of small deliveries share a
- * write, and a slow peer holds at most one scratch of encoded octets. Loop thread, without the lock. */
+ * Items are encoded into the loop's scratch buffer, about 256 KiB at a time, and written in one
+ * call; only what the socket did not take is kept per connection. So an idle connection holds no
+ * buffer, hundreds of small deliveries share a write, and a slow peer holds at most one scratch of
+ * encoded octets. Loop thread, without the lock. */
 #include "base/mem.h"
 #include "broker/consumer.h"
 #include "session/loop.h"

@@ -1,5 +1,5 @@
-/* The session layer: the net's callbacks, the list of connections with output, heartbeats and deadlines, shutdown.
- * See session.h and loop.h. */
+/* The session layer: the net's callbacks, the list of connections with output, heartbeats and
+ * deadlines, shutdown. See session.h and loop.h. */
 #include "session/session.h"
 
 #include "amqp/table.h"
@@ -222,7 +222,8 @@ static void on_tick(void *ctx, struct lev_loop *loop, uint64_t now_ms)
     struct lev_session_loop *sl = lev_loop_data(loop);
     (void)ctx;
     current = sl;
-    LEV_LIST_EACH(it, nx, &sl->conns) {
+    LEV_LIST_EACH(it, nx, &sl->conns)
+    {
         struct lev_conn *c = LEV_LIST_ENTRY(it, struct lev_conn, node);
         if (!c->gone)
             check_time(c, now_ms);
@@ -235,9 +236,11 @@ static void shut_down(struct lev_session_loop *sl)
 {
     struct lev_error err;
     uint64_t deadline = lev_loop_now_ms(sl->loop) + atomic_load(&sl->layer->shutdown_ms);
-    lev_fail(&err, LEV_CONNECTION_FORCED, "broker forced connection closure with reason 'shutdown'");
+    lev_fail(&err, LEV_CONNECTION_FORCED,
+             "broker forced connection closure with reason 'shutdown'");
     sl->shutdown_seen = true;
-    LEV_LIST_EACH(it, nx, &sl->conns) {
+    LEV_LIST_EACH(it, nx, &sl->conns)
+    {
         struct lev_conn *c = LEV_LIST_ENTRY(it, struct lev_conn, node);
         if (c->state == LEV_CONN_RUNNING) {
             lev_vhost_lock(c->client.vhost);
@@ -274,9 +277,9 @@ const struct lev_net_handler lev_session_handler = {.accepted = on_accepted,
 static void make_server_properties(struct lev_session_layer *s)
 {
     static const char *const capabilities[] = {
-        "publisher_confirms",  "exchange_exchange_bindings", "basic.nack",
-        "consumer_cancel_notify", "connection.blocked",      "consumer_priorities",
-        "authentication_failure_close", "per_consumer_qos",  "direct_reply_to",
+        "publisher_confirms",           "exchange_exchange_bindings", "basic.nack",
+        "consumer_cancel_notify",       "connection.blocked",         "consumer_priorities",
+        "authentication_failure_close", "per_consumer_qos",           "direct_reply_to",
     };
     struct lev_buf caps, *out = &s->server_properties;
     lev_buf_init(&caps);
@@ -286,7 +289,8 @@ static void make_server_properties(struct lev_session_layer *s)
     lev_table_put_table(out, "capabilities", lev_buf_view(&caps));
     lev_table_put_str(out, "cluster_name", lev_bytes_str(s->config.cluster_name));
     lev_table_put_str(out, "copyright", LEV_LIT("Copyright the Leveret authors"));
-    lev_table_put_str(out, "information", LEV_LIT("Leveret, licensed under the Apache License 2.0"));
+    lev_table_put_str(out, "information",
+                      LEV_LIT("Leveret, licensed under the Apache License 2.0"));
     lev_table_put_str(out, "platform", LEV_LIT("C"));
     lev_table_put_str(out, "product", LEV_LIT("RabbitMQ"));
     lev_table_put_str(out, "version", lev_bytes_str(s->config.version));
