@@ -219,15 +219,20 @@ static int start_net(struct lev_server *s, char *err)
     return rc;
 }
 
+static int bring_up(struct lev_server *s, char *err)
+{
+    if (take_data_dir(s, err) < 0 || load_users(s, err) < 0 || open_vhosts(s, err) < 0)
+        return -1;
+    make_session(s);
+    return start_net(s, err);
+}
+
 int lev_server_start(struct lev_server *s, char err[LEV_SERVER_ERR_MAX])
 {
-    if (take_data_dir(s, err) == 0 && load_users(s, err) == 0 && open_vhosts(s, err) == 0) {
-        make_session(s);
-        if (start_net(s, err) == 0)
-            return 0;
-    }
-    lev_server_stop(s);
-    return -1;
+    int rc = bring_up(s, err);
+    if (rc < 0)
+        lev_server_stop(s);
+    return rc < 0 ? -1 : 0;
 }
 
 /* ---- Stop ---- */

@@ -10,9 +10,8 @@
  *     ...
  *     lev_server_free(&s);
  *
- * A server runs on threads of its own, in which all signals are blocked. It logs to standard error.
- * Several may run in one process, each with a data directory of its own. A process that uses it
- * should ignore SIGPIPE no more and no less than it would otherwise: a server never raises it.
+ * A server runs on threads of its own, in which all signals are blocked; it never raises SIGPIPE.
+ * It logs to standard error. Several may run in one process, each with a data directory of its own.
  *
  * Unless said otherwise a function is for one thread at a time. */
 #ifndef LEVERET_SERVER_H

@@ -22,13 +22,17 @@ SETTLER, TX_PUBLISHER, DRAINER = 100, 101, 102
 PREFETCH = 300
 
 
-def declare_topology(port):
+def declare_topology(the_ledger, numbers, port):
+    """What was declared is durable when a persistent publish after it is confirmed."""
     connection = wire.Connection(port)
+    connection.confirm_select()
     for queue in ALL_QUEUES:
         connection.queue_declare(queue)
     connection.exchange_declare(FANOUT, "fanout")
     for queue in FANOUT_QUEUES:
         connection.queue_bind(queue, FANOUT)
+    data = ledger.body(DRAINER, numbers.take(DRAINER), the_ledger.session, True, 40)
+    connection.call(wire.publish("", SETTLE, data, wire.PERSISTENT), wire.ACK)
     connection.close()
 
 
@@ -49,18 +53,23 @@ class Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.load, self.random = load, random.Random(seed)
         self.connection = None
-        self.end = None
 
     def run(self):
         try:
             self.connection = wire.Connection(self.load.port)
             self.work()
         except wire.Closed as closed:
-            self.end = str(closed)
             if not self.load.ending:
-                self.load.ledger.violation("%s: %s" % (self.name, closed))
+                self.fail(str(closed))
         except Exception as error:                      # a worker must not die unnoticed
-            self.load.ledger.violation("%s: %r" % (self.name, error))
+            self.fail(repr(error))
+        finally:
+            if self.connection is not None:
+                self.connection.abandon()
+
+    def fail(self, text):
+        self.load.ledger.violation("%s: %s" % (self.name, text))
+        self.load.reached.set()                         # the round is lost: no need to wait on
 
 
 class Publisher(Worker):
@@ -206,6 +215,22 @@ class Consumer(Worker):
                 self.connection.send(data)
 
 
+class Idle(Worker):
+    """Does nothing but read what the broker says in the end."""
+
+    end = None
+
+    def __init__(self, load):
+        super().__init__(load, "idle connection", 0)
+
+    def work(self):
+        try:
+            self.connection.frames()
+        except wire.Closed as closed:
+            self.end = str(closed)
+            raise
+
+
 class Load:
     """All workers of one lifetime of the broker."""
 
@@ -219,7 +244,8 @@ class Load:
         self.settler = Settler(self, next(seeds))
         self.publishers = [Publisher(self, i, w, next(seeds)) for i, w in enumerate(WINDOWS)]
         self.consumers = [Consumer(self, q, next(seeds)) for q in CONSUMED if rng.random() < 0.8]
-        self.workers = [self.settler, TransactionPublisher(self, next(seeds))]
+        self.idle = Idle(self)
+        self.workers = [self.settler, TransactionPublisher(self, next(seeds)), self.idle]
         self.workers += self.publishers + self.consumers
 
     def confirmed(self, publisher, queues, name, persistent, sent_at):

@@ -118,6 +118,8 @@ class Connection:
             name = struct.unpack_from(">HH", payload) if kind == METHOD else None
             if name in (CONNECTION_CLOSE, CHANNEL_CLOSE):
                 code, size = struct.unpack_from(">HB", payload, 4)
+                if name == CONNECTION_CLOSE:
+                    self.send(method(10, 51, channel=0))
                 raise Closed("%d %s" % (code, payload[7:7 + size].decode(errors="replace")))
             if kind != HEARTBEAT:
                 found.append((kind, name, payload))
@@ -170,12 +172,8 @@ class Connection:
         self.wait(CONNECTION_CLOSE_OK)
         self.socket.close()
 
-    def abort(self):
-        """Ends it at once, from any thread: whoever reads from it gets Closed."""
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+    def abandon(self):
+        self.socket.close()
 
 
 class Assembler:

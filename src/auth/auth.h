@@ -1,4 +1,4 @@
-/* CONTRACT. Users, passwords, permissions. Thread-safe (own lock); never blocks on disk in the
+/* Users, passwords, permissions. Thread-safe (own lock); never blocks on disk in the
  * checks. */
 #ifndef LEV_AUTH_AUTH_H
 #define LEV_AUTH_AUTH_H

@@ -1,4 +1,4 @@
-/* CONTRACT. Event loops, listeners and transports: bytes in, bytes out. Knows nothing of AMQP.
+/* Event loops, listeners and transports: bytes in, bytes out. Knows nothing of AMQP.
  *
  * N loops, each a thread with its own uv_loop_t. An accepted connection is given to one loop and
  * stays there; every callback about it runs on that loop's thread. Sockets are non-blocking,

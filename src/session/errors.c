@@ -26,12 +26,13 @@ static void make_text(struct close_text *t, const struct lev_error *err)
     t->view = lev_bytes(t->s, (size_t)n);
 }
 
-static void log_failure(const struct lev_conn *c, int channel, const char *text)
+static void log_failure(const struct lev_conn *c, int channel, enum lev_log_level level,
+                        const char *text)
 {
-    lev_log_error("connection %s:%d -> %s:%d, channel %d: %s",
-                  lev_transport_peer_host(c->transport), lev_transport_peer_port(c->transport),
-                  lev_transport_local_host(c->transport), lev_transport_local_port(c->transport),
-                  channel, text);
+    lev_log(level, "connection %s:%d -> %s:%d, channel %d: %s",
+            lev_transport_peer_host(c->transport), lev_transport_peer_port(c->transport),
+            lev_transport_local_host(c->transport), lev_transport_local_port(c->transport), channel,
+            text);
 }
 
 void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method)
@@ -41,7 +42,7 @@ void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_met
     if (c->state >= LEV_CONN_CLOSING)
         return;
     make_text(&text, err);
-    log_failure(c, 0, text.s);
+    log_failure(c, 0, err->code == LEV_CONNECTION_FORCED ? LEV_LOG_INFO : LEV_LOG_ERROR, text.s);
     m.u.connection_close.reply_code = err->code;
     m.u.connection_close.reply_text = text.view;
     if (method != LEV_M_COUNT) {
@@ -68,7 +69,7 @@ void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err,
         return;
     }
     make_text(&text, err);
-    log_failure(c, ch->number, text.s);
+    log_failure(c, ch->number, LEV_LOG_ERROR, text.s);
     m.u.channel_close.reply_code = err->code;
     m.u.channel_close.reply_text = text.view;
     if (method != LEV_M_COUNT) {

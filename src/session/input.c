@@ -405,6 +405,14 @@ static void parse_kept(struct lev_conn *c, const uint8_t **data, size_t *len)
     }
 }
 
+static bool suspended(struct lev_conn *c)
+{
+    lev_vhost_lock(c->client.vhost);
+    bool yes = c->client.suspended;
+    lev_vhost_unlock(c->client.vhost);
+    return yes;
+}
+
 void lev_conn_input(struct lev_conn *c, const uint8_t *data, size_t len)
 {
     c->parsing = true;
@@ -417,7 +425,7 @@ void lev_conn_input(struct lev_conn *c, const uint8_t *data, size_t len)
         }
         keep(c, data, len);
         len = 0;
-        if (!c->stopped || c->gone || c->client.suspended)
+        if (!c->stopped || c->gone || suspended(c))
             break;
         c->stopped = false; /* what it waited for has come meanwhile */
     }
@@ -432,7 +440,7 @@ void lev_conn_resume(struct lev_conn *c)
     if (c->parsing || c->gone)
         return;
     lev_vhost_lock(v);
-    bool suspended = c->client.suspended;
+    bool waits = c->client.suspended;
     bool held = lev_vhost_throttle(v, &c->client) || lev_output_is_long(c);
     lev_vhost_unlock(v);
     if (c->throttled && !held) {
@@ -440,7 +448,7 @@ void lev_conn_resume(struct lev_conn *c)
         if (!c->stopped)
             lev_transport_pause(c->transport, false);
     }
-    if (c->stopped && !suspended) {
+    if (c->stopped && !waits) {
         c->stopped = false;
         if (!c->throttled)
             lev_transport_pause(c->transport, false);
