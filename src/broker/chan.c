@@ -47,6 +47,8 @@ void lev_chan_deinit(struct lev_chan *ch)
     requeue_all(ch);
     free(ch->unacked.a);
     free(ch->runs);
+    free(ch->failure);
+    ch->failure = NULL;
     lev_map_deinit(&ch->consumers);
     lev_list_remove(&ch->run_node);
     lev_list_remove(&ch->wait_node);
@@ -64,6 +66,18 @@ void lev_chan_qos(struct lev_chan *ch, uint32_t prefetch, bool global)
     ch->prefetch_global = prefetch;
     LEV_LIST_EACH(it, nx, &ch->consumer_list)
     lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
+}
+
+void lev_chan_set_failure(struct lev_chan *ch, struct lev_error *err)
+{
+    struct lev_client *c = ch->client;
+    free(ch->failure);
+    ch->failure = err;
+    c->failing = true;
+    if (!c->notified) {
+        c->notified = true;
+        c->sink->notify(c);
+    }
 }
 
 /* --- the list of unacknowledged deliveries --- */
@@ -93,19 +107,26 @@ static void make_room(struct lev_chan *ch)
     compact(l);
 }
 
-uint64_t lev_chan_track(struct lev_chan *ch, const struct lev_unacked *u)
+uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_consumer *c,
+                        const struct lev_entry *e)
 {
     struct lev_unacked_list *l = &ch->unacked;
     if (l->first + l->len >= l->cap)
         make_room(ch);
-    struct lev_unacked *slot = &l->a[l->first + l->len++];
-    *slot = *u;
-    slot->tag = ++ch->last_tag;
-    slot->since_s = (uint32_t)(lev_vhost_now(ch->client->vhost) / 1000);
-    lev_queue_ref(u->queue);
-    u->queue->unacked++;
+    l->a[l->first + l->len++] =
+        (struct lev_unacked){.queue = lev_queue_ref(q),
+                             .consumer = c,
+                             .tag = ++ch->last_tag,
+                             .e = *e,
+                             .since_s = (uint32_t)(lev_vhost_now(ch->client->vhost) / 1000),
+                             .from_consumer = c != NULL};
+    q->unacked++;
     ch->n_unacked++;
-    return slot->tag;
+    if (c) {
+        c->unacked++;
+        ch->n_unacked_consumed++;
+    }
+    return ch->last_tag;
 }
 
 /* Index of the first slot with a tag not below it. Slots are mostly dense, so guess first. */
@@ -177,7 +198,7 @@ void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle 
     struct lev_queue *q = u->queue;
     struct lev_consumer *c = u->consumer;
     if (how == LEV_SETTLE_REQUEUE)
-        lev_retry(q, &u->e, c);
+        lev_retry(q, &u->e);
     else if (how == LEV_SETTLE_REJECT)
         lev_dead_letter(q, &u->e, LEV_DEATH_REJECTED);
     else

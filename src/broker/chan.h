@@ -95,6 +95,7 @@ struct lev_chan {
     struct lev_route_memo memo;
     struct lev_consumer *reply_consumer; /* of amq.rabbitmq.reply-to */
     struct lev_bytes reply_token;        /* owned; full name amq.rabbitmq.reply-to.… */
+    struct lev_error *failure;           /* owned: the session is to close the channel with it */
     struct lev_get *pending_get;         /* basic.get that waits for a block to be read */
 };
 
@@ -114,8 +115,13 @@ int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_s
 /* basic.recover requeue=true. */
 void lev_chan_recover(struct lev_chan *ch);
 
-/* Records a delivery; returns its tag. Takes the reference on the message that u holds. */
-uint64_t lev_chan_track(struct lev_chan *ch, const struct lev_unacked *u);
+/* Has the session close the channel with an error found outside of its commands; takes the malloc'ed err. */
+void lev_chan_set_failure(struct lev_chan *ch, struct lev_error *err);
+
+/* Records that e of queue q (or a level) was handed out, to c or (NULL) by basic.get; takes e's message reference. Returns
+ * the delivery tag. */
+uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_consumer *c,
+                        const struct lev_entry *e);
 /* Settles one slot now: ack, requeue or reject, with the consumer's and channel's windows. */
 void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how);
 /* The outstanding delivery with this tag, or NULL. */

@@ -18,6 +18,7 @@ void lev_client_init(struct lev_client *c, struct lev_vhost *v, const struct lev
     lev_list_init(&c->node);
     lev_list_push_back(&v->clients, &c->node);
     v->n_clients++;
+    lev_patrol_start(v);
 }
 
 void lev_client_end(struct lev_client *c)

@@ -79,6 +79,7 @@ struct lev_client {
     bool parked; /* output above the high-water mark */
     bool notified;
     bool suspended;        /* a command waits for the store: the session holds back further input */
+    bool failing; /* a channel has a failure for the session to act on */
     bool cancel_notify;    /* the peer understands basic.cancel from us */
     struct lev_bytes user; /* owned; authenticated user */
 };

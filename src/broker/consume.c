@@ -2,7 +2,9 @@
 #include "broker/consume.h"
 
 #include "base/mem.h"
+#include "broker/death.h"
 #include "broker/declare.h"
+#include "broker/limits.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
 
@@ -11,7 +13,8 @@
 static int check_consume(struct lev_chan *ch, struct lev_queue *q, const struct lev_consume_args *a,
                          struct lev_error *err)
 {
-    if (q->exclusive_consumer || (a->exclusive && q->n_consumers))
+    if (q->exclusive_consumer ||
+        (a->exclusive && (q->n_consumers || q->settings.single_active)))
         return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
                         LEV_FMT(q->dest.name), LEV_FMT(ch->client->vhost->name));
     return 0;
@@ -43,8 +46,11 @@ int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_co
     lev_list_push_back(&q->consumers, &c->queue_node);
     q->n_consumers++;
     q->had_consumer = true;
-    if (a->exclusive)
+    if (a->exclusive && q->settings.type == LEV_QUEUE_CLASSIC)
         q->exclusive_consumer = c;
+    if (!q->active)
+        q->active = c;
+    lev_limits_used(q);
     lev_vhost_mark(q->vhost, q); /* the store gets a reserve of delivered_to */
     *c_r = c;
     return 0;
@@ -55,6 +61,19 @@ struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag
     return lev_map_get(&ch->consumers, tag);
 }
 
+/* Who follows the active consumer: the first to come; on a quorum queue the highest priority first. */
+static void choose_active(struct lev_queue *q)
+{
+    q->active = NULL;
+    LEV_LIST_EACH(it, nx, &q->consumers) {
+        struct lev_consumer *c = LEV_LIST_ENTRY(it, struct lev_consumer, queue_node);
+        if (!q->active || (q->settings.type == LEV_QUEUE_QUORUM && c->priority > q->active->priority))
+            q->active = c;
+    }
+    if (q->active)
+        lev_consumer_wake(q->active);
+}
+
 static void leave_queue(struct lev_consumer *c)
 {
     struct lev_queue *q = c->queue;
@@ -63,6 +82,10 @@ static void leave_queue(struct lev_consumer *c)
     q->n_consumers--;
     if (q->exclusive_consumer == c)
         q->exclusive_consumer = NULL;
+    if (q->active == c)
+        choose_active(q);
+    if (!q->n_consumers)
+        lev_limits_used(q);
     lev_vhost_mark(q->vhost, q);
 }
 
@@ -88,47 +111,48 @@ void lev_consumer_end(struct lev_consumer *c, bool by_server)
 
 /* --- basic.get --- */
 
-static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_entry *e, bool no_ack)
+static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_queue *level,
+                 struct lev_entry *e, bool no_ack)
 {
+    struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
     struct lev_out *o =
-        lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
+        lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_GET_OK;
     o->channel = ch->number;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
     o->n = (uint32_t)lev_queue_ready(q);
+    o->u.msg = shown;
     if (no_ack) {
         o->tag = ++ch->last_tag;
-        lev_queue_settled(q, e->pos, e->flags, e->batch, e->op, e->msg);
+        lev_queue_settled(level, e);
+        lev_msg_unref(&e->msg);
     } else {
-        struct lev_unacked u = {.queue = q,
-                                .msg = lev_msg_ref(e->msg),
-                                .pos = e->pos,
-                                .batch = e->batch,
-                                .op = e->op,
-                                .flags = e->flags};
-        o->tag = lev_chan_track(ch, &u);
+        o->tag = lev_chan_track(ch, level, NULL, e);
     }
-    o->u.msg = e->msg;
+}
+
+static void nothing(struct lev_chan *ch)
+{
+    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
+    o->kind = LEV_OUT_GET_EMPTY;
+    o->channel = ch->number;
 }
 
 /* Answers now if that is possible. */
 static bool try_get(struct lev_chan *ch, struct lev_queue *q, bool no_ack)
 {
     struct lev_entry e;
-    if (lev_queue_take(q, &e)) {
-        give(ch, q, &e, no_ack);
-        lev_window_balance(q);
-        return true;
+    struct lev_queue *level;
+    bool got = lev_queue_take(q, &e, &level);
+    if (!got && q->ready) {
+        lev_queue_dispatch(q); /* brings the tail forward, or asks for a block */
+        got = lev_queue_take(q, &e, &level);
     }
-    lev_window_balance(q);
-    if (q->front.len)
-        return try_get(ch, q, no_ack);
-    if (q->mid_count)
-        return false;
-    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
-    o->kind = LEV_OUT_GET_EMPTY;
-    o->channel = ch->number;
-    return true;
+    if (got)
+        give(ch, q, level, &e, no_ack);
+    else if (!q->ready)
+        nothing(ch);
+    return got || !q->ready;
 }
 
 int lev_get(struct lev_chan *ch, struct lev_bytes queue, bool no_ack, struct lev_error *err)
@@ -136,6 +160,7 @@ int lev_get(struct lev_chan *ch, struct lev_bytes queue, bool no_ack, struct lev
     struct lev_queue *q;
     if (lev_queue_find(ch->client, queue, &q, err) < 0)
         return -1;
+    lev_limits_used(q);
     if (try_get(ch, q, no_ack))
         return 0;
     struct lev_get *g = lev_xcalloc(1, sizeof(*g));

@@ -51,6 +51,8 @@ void lev_consumer_wake(struct lev_consumer *c)
     struct lev_queue *q = c->queue;
     if (!q || lev_list_linked(&c->ready_node) || !lev_consumer_can_take(c))
         return;
+    if (q->settings.single_active && q->active != c)
+        return;
     lev_queue_link_ready(q, c);
     if (lev_queue_ready(q))
         lev_queue_kick(q);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "broker/consume.h"
+#include "broker/limits.h"
 #include "broker/names.h"
 #include "broker/queue_args.h"
 #include "broker/topology_text.h"
@@ -74,9 +75,31 @@ static int check_equivalent(struct lev_client *c, struct lev_queue *q,
     return lev_queue_args_same(q->dest.name, vhost, q->def->arguments, a->arguments, err);
 }
 
+static void tell_store(struct lev_queue *q)
+{
+    if (q->dest.durable)
+        lev_vhost_op(q->vhost, &(struct lev_op){.kind = LEV_OP_QUEUE_ADD,
+                                                .queue_id = q->id,
+                                                .u.def = lev_queue_def_copy(q->def)});
+}
+
+static void create_levels(struct lev_queue *q)
+{
+    for (unsigned i = 0; q->settings.max_priority && i <= q->settings.max_priority; i++) {
+        struct lev_queue_def def = {.durable = q->dest.durable, .name = q->dest.name, .level = i + 1};
+        if (def.durable)
+            def.queue_id = lev_vhost_take_queue_id(q->vhost);
+        struct lev_queue *level = lev_queue_new(q->vhost, &def);
+        lev_queue_add_level(q, level);
+        level->limited = true;
+        tell_store(level);
+    }
+}
+
 static struct lev_queue *create(struct lev_client *c, const struct lev_queue_declare_args *a)
 {
     struct lev_vhost *v = c->vhost;
+    struct lev_queue_settings settings;
     struct lev_queue_def def = {.durable = a->durable && !a->exclusive,
                                 .auto_delete = a->auto_delete,
                                 .name = a->name,
@@ -91,10 +114,10 @@ static struct lev_queue *create(struct lev_client *c, const struct lev_queue_dec
         q->owner = c;
         lev_list_push_back(&c->exclusive, &q->owner_node);
     }
-    if (def.durable)
-        lev_vhost_op(v, &(struct lev_op){.kind = LEV_OP_QUEUE_ADD,
-                                         .queue_id = q->id,
-                                         .u.def = lev_queue_def_copy(q->def)});
+    tell_store(q);
+    lev_settings_resolve(a->arguments, NULL, &settings);
+    lev_queue_apply_settings(q, &settings);
+    create_levels(q);
     return q;
 }
 
@@ -105,8 +128,12 @@ int lev_queue_declare(struct lev_client *c, const struct lev_queue_declare_args 
     *q_r = q;
     if (a->passive)
         return q ? check_owner(q, c, err) : no_queue(c->vhost, a->name, err);
-    if (q)
-        return check_equivalent(c, q, a, err);
+    if (q) {
+        int rc = check_equivalent(c, q, a, err);
+        if (rc == 0)
+            lev_limits_used(q);
+        return rc;
+    }
     if (lev_queue_args_check(a, c->vhost->name, err) < 0)
         return -1;
     *q_r = create(c, a);
@@ -133,13 +160,26 @@ int lev_queue_delete(struct lev_client *c, struct lev_bytes name, bool if_unused
     return 0;
 }
 
-/* Tells the store, once the queue's messages are out of memory. */
-static void delete_stored(struct lev_vhost *v, struct lev_queue *q)
+/* Tells the store, once the messages are out of memory. */
+static void delete_stored(struct lev_queue *q)
 {
     if (!q->id)
         return;
-    lev_vhost_op(v, &(struct lev_op){.kind = LEV_OP_QUEUE_DELETE, .queue_id = q->id});
-    lev_vhost_drop_queue_id(v, q->id);
+    lev_vhost_op(q->vhost, &(struct lev_op){.kind = LEV_OP_QUEUE_DELETE, .queue_id = q->id});
+    lev_vhost_drop_queue_id(q->vhost, q->id);
+}
+
+void lev_queue_drop_levels(struct lev_queue *q)
+{
+    struct lev_queue **levels = q->levels;
+    unsigned n = q->n_levels;
+    if (levels == &q->self)
+        return;
+    q->levels = &q->self;
+    q->n_levels = 1;
+    for (unsigned i = 0; i < n; i++)
+        lev_queue_unref(&levels[i]);
+    free(levels);
 }
 
 void lev_queue_destroy(struct lev_queue *q)
@@ -152,8 +192,16 @@ void lev_queue_destroy(struct lev_queue *q)
     while (!lev_list_empty(&q->consumers))
         lev_consumer_end(LEV_LIST_ENTRY(q->consumers.next, struct lev_consumer, queue_node), true);
     lev_list_remove(&q->owner_node);
-    lev_list_remove(&q->kick_node);
+    for (unsigned i = 0; i < q->n_levels; i++)
+        q->levels[i]->deleted = true;
     lev_queue_purge(q);
-    delete_stored(v, q);
+    for (unsigned i = 0; i < q->n_levels; i++)
+        if (q->levels[i] != q)
+            delete_stored(q->levels[i]);
+    delete_stored(q);
+    lev_queue_drop_levels(q);
+    lev_list_remove(&q->kick_node);
+    lev_timer_clear(&v->timers, &q->expiry);
+    lev_timer_clear(&v->timers, &q->disuse);
     lev_queue_unref(&q);
 }

@@ -1,6 +1,9 @@
 /* One exchange, and the table of types. See exchange.h. Runs under the vhost's lock. */
 #include "broker/exchange.h"
 
+#include <ctype.h>
+#include <stdio.h>
+
 #include "amqp/table.h"
 #include "broker/topology_text.h"
 
@@ -9,6 +12,11 @@ static const struct lev_exchange_type *const types[] = {
     &lev_exchange_fanout,
     &lev_exchange_topic,
     &lev_exchange_headers,
+    &lev_exchange_consistent_hash,
+    &lev_exchange_modulus_hash,
+    &lev_exchange_random,
+    &lev_exchange_local_random,
+    &lev_exchange_recent_history,
 };
 
 const struct lev_exchange_type *lev_exchange_type_find(struct lev_bytes name)
@@ -50,7 +58,7 @@ struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
     lev_list_init(&x->out);
     lev_list_init(&x->doomed_node);
     if (type->index_new)
-        x->index = type->index_new();
+        x->index = type->index_new(&x->def);
     find_alternate(x);
     return x;
 }
@@ -63,6 +71,16 @@ void lev_exchange_free(struct lev_exchange **x)
     *x = NULL;
 }
 
+/* A type's name as Erlang prints the atom: quoted when it is not a plain word. */
+static struct lev_bytes type_text(char *out, size_t cap, struct lev_bytes name)
+{
+    bool plain = name.len > 0 && name.ptr[0] >= 'a' && name.ptr[0] <= 'z';
+    for (size_t i = 0; i < name.len; i++)
+        plain = plain && (isalnum(name.ptr[i]) || name.ptr[i] == '_' || name.ptr[i] == '@');
+    snprintf(out, cap, plain ? "%.*s" : "'%.*s'", LEV_FMT(name));
+    return lev_bytes_str(out);
+}
+
 static struct lev_bytes bool_text(bool v)
 {
     return v ? LEV_LIT("true") : LEV_LIT("false");
@@ -73,11 +91,13 @@ int lev_exchange_equivalent(const struct lev_exchange *x, const struct lev_excha
 {
     const struct lev_exchange_def *is = &x->def;
     struct lev_entity who = {"exchange", is->name, vhost};
+    char is_type[64], want_type[64];
     const struct {
         const char *arg;
         struct lev_bytes current, received;
     } fields[] = {
-        {"type", is->type, d->type},
+        {"type", type_text(is_type, sizeof(is_type), is->type),
+         type_text(want_type, sizeof(want_type), d->type)},
         {"durable", bool_text(is->durable), bool_text(d->durable)},
         {"auto_delete", bool_text(is->auto_delete), bool_text(d->auto_delete)},
         {"internal", bool_text(is->internal), bool_text(d->internal)},

@@ -12,16 +12,21 @@ struct lev_walk;
 
 struct lev_exchange_type {
     struct lev_bytes name;
-    bool keyless;    /* route never looks at routing keys */
-    bool by_headers; /* route looks at headers, so that its results cannot be cached by key */
+    bool keyless;  /* route never looks at routing keys */
+    bool uncached; /* route depends on more than routing keys: results cannot be cached by them */
+    /* Refuses the arguments of a new exchange: -1 with *err. NULL: everything is fine. */
+    int (*validate)(const struct lev_exchange_def *d, struct lev_error *err);
     /* Refuses a binding: -1 with *err. NULL: everything is fine. */
     int (*check)(const struct lev_binding_def *d, struct lev_error *err);
-    /* What the type keeps per exchange; NULL where the list of bindings is enough. Free with
-     * index_free when it is empty again. */
-    void *(*index_new)(void);
+    /* What the type keeps per exchange; NULL where the list of bindings is enough. d is the
+     * exchange's own copy and lives as long; it may not have been validated (recovery). Free with
+     * index_free when it has no bindings again. */
+    void *(*index_new)(const struct lev_exchange_def *d);
     void (*index_free)(void *index);
     void (*add)(struct lev_exchange *x, struct lev_binding *b);
     void (*remove)(struct lev_exchange *x, struct lev_binding *b);
+    /* A client made this binding (it was not restored), and it is in place. */
+    void (*bound)(struct lev_topology *t, struct lev_binding *b);
     /* Calls lev_walk_visit for every binding that takes the message. */
     void (*route)(struct lev_exchange *x, struct lev_walk *w);
 };
@@ -56,5 +61,10 @@ extern const struct lev_exchange_type lev_exchange_direct;
 extern const struct lev_exchange_type lev_exchange_fanout;
 extern const struct lev_exchange_type lev_exchange_topic;
 extern const struct lev_exchange_type lev_exchange_headers;
+extern const struct lev_exchange_type lev_exchange_consistent_hash;
+extern const struct lev_exchange_type lev_exchange_modulus_hash;
+extern const struct lev_exchange_type lev_exchange_random;
+extern const struct lev_exchange_type lev_exchange_local_random;
+extern const struct lev_exchange_type lev_exchange_recent_history;
 
 #endif

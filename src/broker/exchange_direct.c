@@ -11,8 +11,9 @@ struct key_slot {
     uint8_t key[];
 };
 
-static void *direct_new(void)
+static void *direct_new(const struct lev_exchange_def *d)
 {
+    (void)d;
     struct lev_map *m = lev_xmalloc(sizeof(*m));
     lev_map_init(m);
     return m;

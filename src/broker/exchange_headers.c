@@ -37,7 +37,7 @@ static void headers_route(struct lev_exchange *x, struct lev_walk *w)
 const struct lev_exchange_type lev_exchange_headers = {
     .name = {(const uint8_t *)"headers", 7},
     .keyless = true,
-    .by_headers = true,
+    .uncached = true,
     .check = headers_check,
     .add = headers_add,
     .remove = headers_remove,

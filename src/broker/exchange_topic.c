@@ -5,8 +5,9 @@
 #include "broker/route.h"
 #include "broker/topic.h"
 
-static void *topic_index_new(void)
+static void *topic_index_new(const struct lev_exchange_def *d)
 {
+    (void)d;
     return lev_topic_new();
 }
 

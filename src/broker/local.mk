@@ -8,10 +8,15 @@ libbroker_a_SOURCES = \
 # Exchanges, bindings, routing.
 libbroker_a_SOURCES += \
 	src/broker/binding.c src/broker/binding.h \
+	src/broker/binding_array.c src/broker/binding_array.h \
 	src/broker/exchange.c src/broker/exchange.h \
+	src/broker/exchange_consistent_hash.c \
 	src/broker/exchange_direct.c \
 	src/broker/exchange_fanout.c \
 	src/broker/exchange_headers.c \
+	src/broker/exchange_modulus_hash.c \
+	src/broker/exchange_random.c \
+	src/broker/exchange_recent_history.c \
 	src/broker/exchange_topic.c \
 	src/broker/headers.c src/broker/headers.h \
 	src/broker/route.c src/broker/route.h \
@@ -28,13 +33,20 @@ libbroker_a_SOURCES += \
 	src/broker/confirm.c \
 	src/broker/consume.c src/broker/consume.h \
 	src/broker/consumer.c src/broker/consumer.h \
+	src/broker/dead_letter.c src/broker/dead_letter.h \
+	src/broker/death.c src/broker/death.h \
 	src/broker/declare.c src/broker/declare.h \
 	src/broker/entry.c src/broker/entry.h \
+	src/broker/life.c \
+	src/broker/limits.c src/broker/limits.h \
 	src/broker/names.c src/broker/names.h \
+	src/broker/patrol.c \
 	src/broker/publish.c src/broker/publish.h \
 	src/broker/queue.c src/broker/queue.h \
 	src/broker/queue_args.c src/broker/queue_args.h \
 	src/broker/reply.c \
+	src/broker/settings.c src/broker/settings.h \
+	src/broker/timer.c src/broker/timer.h \
 	src/broker/tx.c \
 	src/broker/vhost.c src/broker/vhost.h src/broker/vhost_int.h \
 	src/broker/window.c

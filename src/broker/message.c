@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "amqp/props.h"
+
 #ifdef LEV_DEBUG_CHECKS
 static _Atomic int64_t live;
 #define LIVE_ADD(n) atomic_fetch_add_explicit(&live, (n), memory_order_relaxed)
@@ -28,6 +30,7 @@ struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, str
     atomic_init(&m->refs, 1);
     m->persistent = 0;
     m->priority = 0;
+    m->dead_lettered = 0;
     m->exchange_len = (uint8_t)exchange.len;
     m->key_len = (uint8_t)key.len;
     m->props_len = (uint32_t)props.len;
@@ -42,6 +45,20 @@ struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, str
         memcpy(d + exchange.len + key.len, props.ptr, props.len);
     LIVE_ADD(1);
     return m;
+}
+
+struct lev_bytes lev_msg_headers(const struct lev_msg *m)
+{
+    struct lev_bytes raw = lev_msg_props(m);
+    const uint8_t *p = raw.ptr + 2;
+    uint16_t flags = raw.len < 2 ? 0 : lev_get16(raw.ptr);
+    if (!(flags & LEV_PROP_HEADERS))
+        return LEV_EMPTY;
+    if (flags & LEV_PROP_CONTENT_TYPE)
+        p += 1 + *p;
+    if (flags & LEV_PROP_CONTENT_ENCODING)
+        p += 1 + *p;
+    return lev_bytes(p + 4, lev_get32(p));
 }
 
 void lev_msg_destroy(struct lev_msg *m)

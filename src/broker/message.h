@@ -12,6 +12,7 @@ struct lev_msg {
     _Atomic uint32_t refs;
     uint8_t persistent;   /* delivery-mode 2 */
     uint8_t priority;     /* property, 0 when absent */
+    uint8_t dead_lettered; /* its x-death is the broker's own */
     uint8_t exchange_len; /* data: exchange, routing key, properties, body, in this order */
     uint8_t key_len;
     uint32_t props_len;
@@ -72,6 +73,9 @@ static inline struct lev_bytes lev_msg_body(const struct lev_msg *m)
 {
     return lev_bytes(m->data + m->exchange_len + m->key_len + m->props_len, m->body_len);
 }
+
+/* The raw headers table; empty when there is none. The properties were validated. */
+struct lev_bytes lev_msg_headers(const struct lev_msg *m);
 
 /* Octets the message takes in memory, header included: what limits and accounts count. */
 static inline size_t lev_msg_size(const struct lev_msg *m)

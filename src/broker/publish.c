@@ -89,6 +89,12 @@ static struct lev_queue *queue_of(struct lev_dest *d)
     return LEV_CONTAINER(d, struct lev_queue, dest);
 }
 
+static void confirm(struct lev_chan *ch, uint64_t batch)
+{
+    bool rejected = batch == LEV_QUEUE_REJECTED;
+    lev_confirm_add(ch, rejected ? 0 : batch, rejected);
+}
+
 static void enqueue(struct lev_chan *ch, const struct lev_publish *p, const struct lev_route *r,
                     bool routed)
 {
@@ -97,10 +103,10 @@ static void enqueue(struct lev_chan *ch, const struct lev_publish *p, const stru
         lev_publish_return(ch, p->msg);
     for (size_t i = 0; i < r->n; i++) {
         uint64_t b = lev_queue_publish(queue_of(r->dests[i]), p->msg);
-        batch = b > batch ? b : batch;
+        batch = b > batch ? b : batch; /* LEV_QUEUE_REJECTED is the largest */
     }
     if (ch->confirm_mode)
-        lev_confirm_add(ch, batch, false);
+        confirm(ch, batch);
 }
 
 static void into_tx(struct lev_chan *ch, const struct lev_publish *p, const struct lev_route *r)
@@ -127,7 +133,8 @@ static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev
         enqueue(ch, p, &(struct lev_route){0}, true);
         return 0;
     }
-    const struct lev_route *r = lev_route(v->topology, x, p->keys, p->n_keys, p->headers);
+    const struct lev_route *r =
+        lev_route_msg(v->topology, x, p->msg, p->keys, p->n_keys, p->headers);
     if (r->n == 1 && p->n_keys == 1 && direct)
         memo_put(ch, p->msg, queue_of(r->dests[0]));
     if (ch->tx_mode)
@@ -146,7 +153,7 @@ int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *er
     if (q) {
         uint64_t batch = lev_queue_publish(q, p->msg);
         if (ch->confirm_mode)
-            lev_confirm_add(ch, batch, false);
+            confirm(ch, batch);
     } else {
         rc = publish_routed(ch, p, err);
     }

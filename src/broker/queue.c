@@ -1,45 +1,12 @@
-/* A queue's life and its traffic: publish, dispatch, requeue, settle, purge. See queue.h for the
- * invariants; paging is in window.c, declaring and deleting in declare.c. */
+/* A queue's traffic: publish, dispatch, requeue, settle, purge. See queue.h for the invariants; paging is
+ * in window.c, limits and expiry in limits.c, declaring and deleting in declare.c. */
 #include "broker/queue.h"
 
 #include "base/mem.h"
+#include "broker/dead_letter.h"
+#include "broker/death.h"
+#include "broker/limits.h"
 #include "broker/vhost_int.h"
-
-struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def)
-{
-    struct lev_queue *q = lev_xcalloc(1, sizeof(*q));
-    q->vhost = v;
-    q->def = lev_queue_def_copy(def);
-    q->id = def->queue_id;
-    q->refs = 1;
-    q->auto_delete = def->auto_delete;
-    q->next_pos = 1;
-    lev_dest_init(&q->dest, true, def->durable, q->def->name);
-    lev_list_init(&q->owner_node);
-    lev_list_init(&q->consumers);
-    lev_list_init(&q->ready);
-    lev_list_init(&q->kick_node);
-    lev_list_init(&q->getters);
-    return q;
-}
-
-struct lev_queue *lev_queue_ref(struct lev_queue *q)
-{
-    q->refs++;
-    return q;
-}
-
-void lev_queue_unref(struct lev_queue **qp)
-{
-    struct lev_queue *q = *qp;
-    *qp = NULL;
-    if (!q || --q->refs > 0)
-        return;
-    lev_entries_deinit(&q->front);
-    lev_entries_deinit(&q->tail);
-    free(q->def);
-    free(q);
-}
 
 /* --- the store's side --- */
 
@@ -51,6 +18,7 @@ static void store_entry(struct lev_queue *q, struct lev_entry *e)
                         .queue_id = q->id,
                         .pos = e->pos,
                         .u.msg = lev_msg_ref(e->msg),
+                        .expires_at_ms = e->expires_ms,
                         .size = e->msg->body_len};
     e->op = lev_vhost_op(v, &op);
     e->batch = v->open->id;
@@ -59,24 +27,23 @@ static void store_entry(struct lev_queue *q, struct lev_entry *e)
     lev_vhost_mark(v, q);
 }
 
-void lev_queue_settled(struct lev_queue *q, uint64_t pos, uint8_t flags, uint64_t batch,
-                       uint32_t op, const struct lev_msg *msg)
+void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
 {
     struct lev_vhost *v = q->vhost;
-    bool open = batch == v->open->id;
-    struct lev_op o = {.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = pos};
-    if (q->deleted || !(q->dest.durable || (flags & LEV_ENTRY_SPILLED)))
+    bool open = e->batch == v->open->id;
+    struct lev_op o = {.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos};
+    if (q->deleted || !(q->dest.durable || (e->flags & LEV_ENTRY_SPILLED)))
         return;
-    if (flags & LEV_ENTRY_STORED) {
+    if (e->flags & LEV_ENTRY_STORED) {
         q->stored_live--;
         if (open) {
-            lev_vhost_op_cancel(v, op, q->stored_live > 0);
+            lev_vhost_op_cancel(v, e->op, q->stored_live > 0);
             return;
         }
-        o.size = msg->body_len;
-    } else if (flags & LEV_ENTRY_SPILLED) {
+        o.size = e->msg->body_len;
+    } else if (e->flags & LEV_ENTRY_SPILLED) {
         if (open) {
-            lev_vhost_op_cancel(v, op, false);
+            lev_vhost_op_cancel(v, e->op, false);
             return;
         }
         o.flags = LEV_OPF_SPILLED;
@@ -87,6 +54,34 @@ void lev_queue_settled(struct lev_queue *q, uint64_t pos, uint8_t flags, uint64_
     }
     lev_vhost_op(v, &o);
     lev_vhost_mark(v, q);
+}
+
+void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
+{
+    if (!(e->flags & LEV_ENTRY_STORED))
+        return;
+    lev_vhost_op(q->vhost, &(struct lev_op){.kind = LEV_OP_COUNT,
+                                            .queue_id = q->id,
+                                            .pos = e->pos,
+                                            .count = e->count});
+}
+
+/* --- counters of what is ready --- */
+
+static void joined(struct lev_queue *level, const struct lev_entry *e)
+{
+    level->ready++;
+    level->top->ready += level->top != level;
+    level->top->ready_bytes += e->msg->body_len;
+    level->vhost->memory += lev_msg_size(e->msg);
+}
+
+void lev_queue_left(struct lev_queue *level, const struct lev_entry *e)
+{
+    level->ready--;
+    level->top->ready -= level->top != level;
+    level->top->ready_bytes -= e->msg->body_len;
+    level->vhost->memory -= lev_msg_size(e->msg);
 }
 
 /* --- handing out --- */
@@ -102,8 +97,8 @@ void lev_queue_handed_out(struct lev_queue *q, uint64_t pos)
 
 void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c)
 {
-    struct lev_list *at = q->ready.prev;
-    while (at != &q->ready &&
+    struct lev_list *at = q->ready_list.prev;
+    while (at != &q->ready_list &&
            LEV_LIST_ENTRY(at, struct lev_consumer, ready_node)->priority < c->priority)
         at = at->prev;
     lev_list_insert_before(at->next, &c->ready_node);
@@ -111,6 +106,7 @@ void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c)
 
 void lev_queue_kick(struct lev_queue *q)
 {
+    q = q->top;
     if (!lev_list_linked(&q->kick_node))
         lev_list_push_back(&q->vhost->kicked, &q->kick_node);
 }
@@ -118,8 +114,8 @@ void lev_queue_kick(struct lev_queue *q)
 /* The consumer whose turn it is, or NULL; parks those that cannot take. */
 static struct lev_consumer *next_consumer(struct lev_queue *q)
 {
-    while (!lev_list_empty(&q->ready)) {
-        struct lev_consumer *c = LEV_LIST_ENTRY(q->ready.next, struct lev_consumer, ready_node);
+    while (!lev_list_empty(&q->ready_list)) {
+        struct lev_consumer *c = LEV_LIST_ENTRY(q->ready_list.next, struct lev_consumer, ready_node);
         if (lev_consumer_can_take(c))
             return c;
         lev_list_remove(&c->ready_node);
@@ -127,98 +123,132 @@ static struct lev_consumer *next_consumer(struct lev_queue *q)
     return NULL;
 }
 
-/* Gives e to c; e's message reference passes. */
+/* Gives e, of q or a level of it, to c; e's message reference passes. */
 static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entry *e)
 {
     struct lev_chan *ch = c->chan;
+    struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
     struct lev_out *o =
-        lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
+        lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_DELIVER;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
     o->channel = ch->number;
     o->consumer = c;
+    o->u.msg = shown;
+    lev_queue_handed_out(q, e->pos);
     if (c->no_ack) {
         o->tag = ++ch->last_tag;
-        lev_queue_settled(q, e->pos, e->flags, e->batch, e->op, e->msg);
+        lev_queue_settled(q, e);
+        lev_msg_unref(&e->msg);
     } else {
-        struct lev_unacked u = {.queue = q,
-                                .msg = lev_msg_ref(e->msg),
-                                .consumer = c,
-                                .pos = e->pos,
-                                .batch = e->batch,
-                                .op = e->op,
-                                .flags = e->flags,
-                                .from_consumer = true};
-        o->tag = lev_chan_track(ch, &u);
-        c->unacked++;
-        ch->n_unacked_consumed++;
+        o->tag = lev_chan_track(ch, q, c, e);
     }
-    o->u.msg = e->msg;
-    lev_queue_handed_out(q, e->pos);
-    if (q->ready.next->next != &q->ready) { /* round robin: behind its equals */
+    if (q->top->ready_list.next->next != &q->top->ready_list) { /* round robin: behind its equals */
         lev_list_remove(&c->ready_node);
-        lev_queue_link_ready(q, c);
+        lev_queue_link_ready(q->top, c);
     }
+}
+
+/* The highest level with messages. */
+static struct lev_queue *level_to_serve(struct lev_queue *q)
+{
+    for (unsigned i = q->n_levels; i-- > 1;)
+        if (q->levels[i]->ready)
+            return q->levels[i];
+    return q->levels[0];
+}
+
+static void balance(struct lev_queue *q)
+{
+    for (unsigned i = 0; i < q->n_levels; i++)
+        lev_window_balance(q->levels[i]);
 }
 
 void lev_queue_dispatch(struct lev_queue *q)
 {
     struct lev_consumer *c;
-    while (q->front.len && (c = next_consumer(q))) {
-        struct lev_entry e = lev_entries_pop_front(&q->front);
-        q->vhost->memory -= lev_msg_size(e.msg);
-        deliver(q, c, &e);
+    struct lev_queue *level;
+    while ((c = next_consumer(q)) && (level = level_to_serve(q))->front.len) {
+        if (lev_limits_expire_head(level))
+            continue;
+        struct lev_entry e = lev_entries_pop_front(&level->front);
+        lev_queue_left(level, &e);
+        deliver(level, c, &e);
     }
-    lev_window_balance(q);
+    lev_limits_expire(q);
+    lev_limits_trim(q);
+    balance(q);
+    lev_limits_arm(q);
 }
 
-bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r)
+bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue **level_r)
 {
-    if (!q->front.len)
+    lev_limits_expire(q);
+    struct lev_queue *level = level_to_serve(q);
+    if (!level->front.len)
         return false;
-    *e_r = lev_entries_pop_front(&q->front);
-    q->vhost->memory -= lev_msg_size(e_r->msg);
-    lev_queue_handed_out(q, e_r->pos);
+    *e_r = lev_entries_pop_front(&level->front);
+    *level_r = level;
+    lev_queue_left(level, e_r);
+    lev_queue_handed_out(level, e_r->pos);
+    lev_queue_kick(q);
     return true;
 }
 
 /* --- taking in --- */
 
-uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
+static void enqueue(struct lev_queue *q, struct lev_entry *e)
 {
-    struct lev_entry e = {.msg = lev_msg_ref(msg), .pos = q->next_pos++};
-    struct lev_consumer *c = NULL;
-    if (!q->front.len && !q->paged)
-        c = next_consumer(q);
-    bool stored = msg->persistent && q->dest.durable;
-    if (stored && !(c && c->no_ack))
-        store_entry(q, &e);
-    if (c) {
-        deliver(q, c, &e);
-    } else {
-        lev_entries_push_back(q->paged ? &q->tail : &q->front, &e);
-        q->vhost->memory += lev_msg_size(msg);
-        if (!lev_list_empty(&q->ready))
-            lev_queue_kick(q);
-        if (lev_window_needs_balance(q))
-            lev_window_balance(q);
-    }
-    return e.flags & LEV_ENTRY_STORED ? e.batch : 0;
+    lev_entries_push_back(q->paged ? &q->tail : &q->front, e);
+    joined(q, e);
+    if (!lev_list_empty(&q->top->ready_list) || lev_limits_exceeded(q->top))
+        lev_queue_kick(q);
+    if (e->expires_ms && q->ready == 1)
+        lev_limits_arm(q->top);
+    if (lev_window_needs_balance(q))
+        lev_window_balance(q);
 }
 
-void lev_queue_requeue(struct lev_queue *q, struct lev_unacked *u)
+uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
 {
-    struct lev_entry e = {.msg = u->msg,
-                          .pos = u->pos,
-                          .batch = u->batch,
-                          .op = u->op,
-                          .flags = u->flags | LEV_ENTRY_REDELIVERED};
-    u->msg = NULL;
+    struct lev_consumer *c = NULL;
+    struct lev_entry e = {.msg = msg};
+    if (q->limited) {
+        if (lev_limits_refuse(q, msg))
+            return LEV_QUEUE_REJECTED;
+        if (q->n_levels > 1)
+            q = q->levels[msg->priority < q->n_levels ? msg->priority : q->n_levels - 1];
+    }
+    if (q->limited || msg->expiration_ms != UINT64_MAX)
+        e.expires_ms = lev_limits_expiry(q->top, msg);
+    if (!q->top->ready)
+        c = next_consumer(q->top);
+    if (!c && e.expires_ms && e.expires_ms <= lev_vhost_now(q->vhost)) {
+        lev_dead_letter_msg(q, msg, LEV_DEATH_EXPIRED); /* TTL 0 and nobody ready */
+        return 0;
+    }
+    e.msg = lev_msg_ref(msg);
+    e.pos = q->next_pos++;
+    if (msg->persistent && q->dest.durable && !(c && c->no_ack))
+        store_entry(q, &e);
+    uint64_t batch = e.batch;
+    if (c)
+        deliver(q, c, &e);
+    else
+        enqueue(q, &e);
+    return batch;
+}
+
+void lev_queue_requeue(struct lev_queue *q, struct lev_entry *from)
+{
+    struct lev_entry e = *from;
+    from->msg = NULL;
+    e.flags |= LEV_ENTRY_REDELIVERED;
     if (q->deleted) {
         lev_msg_unref(&e.msg);
         return;
     }
-    q->vhost->memory += lev_msg_size(e.msg);
+    joined(q, &e);
     lev_entries_insert(&q->front, &e);
     lev_queue_kick(q);
 }
@@ -230,57 +260,69 @@ struct purge_sum {
     uint64_t bytes;
 };
 
-/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before
- * are settled one by one; the rest is left to one range (sum). */
+/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before are
+ * settled one by one; the rest is left to one range (sum). */
 static void purge_entries(struct lev_queue *q, struct lev_entries *es, struct purge_sum *sum)
 {
     while (es->len) {
         struct lev_entry e = lev_entries_pop_front(es);
-        q->vhost->memory -= lev_msg_size(e.msg);
+        lev_queue_left(q, &e);
         bool stored = e.flags & LEV_ENTRY_STORED;
-        bool ranged = stored && e.batch != q->vhost->open->id && e.pos >= q->delivered_to;
-        if (ranged) {
+        if (stored && e.batch != q->vhost->open->id && e.pos >= q->delivered_to) {
             sum->count++;
             sum->bytes += e.msg->body_len;
             q->stored_live--;
         } else if (e.flags & (LEV_ENTRY_STORED | LEV_ENTRY_SPILLED)) {
-            lev_queue_settled(q, e.pos, e.flags, e.batch, e.op, e.msg);
+            lev_queue_settled(q, &e);
         }
         lev_msg_unref(&e.msg);
     }
     lev_entries_shrink(es);
 }
 
-uint64_t lev_queue_purge(struct lev_queue *q)
+static void purge_middle(struct lev_queue *q, const struct purge_sum *sum)
 {
     struct lev_vhost *v = q->vhost;
-    uint64_t n = lev_queue_ready(q), lowest = q->delivered_to;
-    struct purge_sum sum = {.count = (uint32_t)q->mid_stored, .bytes = q->mid_stored_bytes};
-    bool spilled = q->mid_count > q->mid_stored;
-    uint64_t mid_lo = q->mid_from, mid_hi = q->mid_to;
-    q->stored_live -= q->mid_stored;
-    purge_entries(q, &q->front, &sum);
-    purge_entries(q, &q->tail, &sum);
-    if (sum.count && !q->deleted) {
-        uint64_t lo = q->mid_stored && q->mid_from < lowest ? q->mid_from : lowest;
+    uint64_t lo = q->mid_stored && q->mid_from < q->delivered_to ? q->mid_from : q->delivered_to;
+    if (sum->count && !q->deleted) {
         lev_vhost_op(v, &(struct lev_op){.kind = LEV_OP_SETTLE_RANGE,
                                          .queue_id = q->id,
                                          .pos = lo,
                                          .u.end = q->next_pos,
-                                         .count = sum.count,
-                                         .bytes = sum.bytes});
+                                         .count = sum->count,
+                                         .bytes = sum->bytes});
         lev_vhost_mark(v, q);
     }
-    if (spilled && !q->deleted)
-        lev_vhost_op(
-            v, &(struct lev_op){
-                   .kind = LEV_OP_UNSPILL, .queue_id = q->id, .pos = mid_lo, .u.end = mid_hi});
+    if (q->mid_count > q->mid_stored && !q->deleted)
+        lev_vhost_op(v, &(struct lev_op){.kind = LEV_OP_UNSPILL,
+                                         .queue_id = q->id,
+                                         .pos = q->mid_from,
+                                         .u.end = q->mid_to});
+    q->ready -= q->mid_count;
+    q->top->ready -= q->top != q ? q->mid_count : 0;
+    q->top->ready_bytes -= q->mid_bytes;
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
     q->mid_from = q->mid_to = q->next_pos;
     q->tail_handled = 0;
-    q->paged = false;
-    q->loading = false;
+    q->paged = q->loading = false;
     q->load_gen++;
+}
+
+static void purge_level(struct lev_queue *q)
+{
+    struct purge_sum sum = {.count = (uint32_t)q->mid_stored, .bytes = q->mid_stored_bytes};
+    q->stored_live -= q->mid_stored;
+    purge_entries(q, &q->front, &sum);
+    purge_entries(q, &q->tail, &sum);
+    purge_middle(q, &sum);
+}
+
+uint64_t lev_queue_purge(struct lev_queue *q)
+{
+    uint64_t n = lev_queue_ready(q);
+    for (unsigned i = 0; i < q->n_levels; i++)
+        purge_level(q->levels[i]);
+    lev_limits_arm(q);
     lev_queue_serve_getters(q);
     return n;
 }

@@ -34,8 +34,10 @@ struct lev_queue {
     bool auto_delete, exclusive, deleted, had_consumer;
     struct lev_queue_settings settings;
     struct lev_queue *top;     /* itself, or the priority queue it is a level of */
-    struct lev_queue **levels; /* of a priority queue, lowest first; else NULL */
+    struct lev_queue **levels; /* where messages are, lowest priority first: itself, or its levels */
     unsigned n_levels;
+    struct lev_queue *self; /* levels of a queue without priorities */
+    bool limited; /* has a TTL, a length limit or levels: publishing takes the longer way */
     uint64_t ready, ready_bytes; /* of bodies; a priority queue counts its levels' */
     struct lev_client *owner;    /* of an exclusive queue */
     struct lev_list owner_node;
@@ -54,7 +56,7 @@ struct lev_queue {
     uint64_t unacked;
 
     struct lev_list consumers; /* queue_node */
-    struct lev_list ready;     /* ready_node, by priority, round robin within */
+    struct lev_list ready_list; /* ready_node, by priority, round robin within */
     uint32_t n_consumers;
     struct lev_consumer *exclusive_consumer;
     struct lev_consumer *active; /* of a single-active-consumer queue */
@@ -75,6 +77,12 @@ struct lev_get {
 
 /* --- queue.c --- */
 struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def);
+/* Puts new settings in force at once; takes what they own. Priority levels stay as they were made. */
+void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s);
+/* A level of a priority queue, recovered or new: attaches it. */
+void lev_queue_add_level(struct lev_queue *q, struct lev_queue *level);
+/* Lets go of the levels: the queue is deleted or the vhost ends. */
+void lev_queue_drop_levels(struct lev_queue *q);
 struct lev_queue *lev_queue_ref(struct lev_queue *q);
 void lev_queue_unref(struct lev_queue **q);
 
@@ -111,6 +119,8 @@ void lev_queue_left(struct lev_queue *level, const struct lev_entry *e);
 /* Serves gets that wait, after a block came in or when there is nothing left to wait for. */
 void lev_queue_serve_getters(struct lev_queue *q);
 
+/* A delivery failed and the message's count grew: tells the store. */
+void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e);
 /* Notes that a position is being handed out. */
 void lev_queue_handed_out(struct lev_queue *q, uint64_t pos);
 

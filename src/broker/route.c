@@ -30,7 +30,7 @@ static void visit(struct lev_walk *w, struct lev_dest *d)
     push(d->is_queue ? &w->queues : &w->exchanges, d);
 }
 
-void lev_walk_visit(struct lev_walk *w, struct lev_binding *b)
+void lev_walk_visit(struct lev_walk *w, const struct lev_binding *b)
 {
     w->matched++;
     visit(w, b->dest);
@@ -44,15 +44,16 @@ const struct lev_headers_index *lev_walk_headers(struct lev_walk *w)
     return &w->index;
 }
 
-static void walk_start(struct lev_walk *w, const struct lev_bytes *keys, size_t n_keys,
-                       struct lev_bytes headers)
+static void walk_start(struct lev_walk *w, struct lev_msg *msg, const struct lev_bytes *keys,
+                       size_t n_keys, struct lev_bytes headers)
 {
     w->mark++;
+    w->msg = msg;
     w->keys = keys;
     w->n_keys = n_keys;
     w->headers = headers;
     w->headers_indexed = false;
-    w->by_key = w->by_headers = false;
+    w->by_key = w->uncached = false;
     w->queues.n = w->exchanges.n = 0;
 }
 
@@ -63,7 +64,7 @@ static void walk_exchange(struct lev_topology *t, struct lev_walk *w, struct lev
 {
     w->matched = 0;
     w->by_key |= !x->type->keyless;
-    w->by_headers |= x->type->by_headers;
+    w->uncached |= x->type->uncached;
     x->type->route(x, w);
     if (w->matched > 0 || !x->has_alternate)
         return;
@@ -100,9 +101,9 @@ static const struct lev_route *cached(const struct lev_topology *t, const struct
     return lev_route_cache_get(c, x, key, false, t->epoch);
 }
 
-const struct lev_route *lev_route(struct lev_topology *t, struct lev_exchange *x,
-                                  const struct lev_bytes *keys, size_t n_keys,
-                                  struct lev_bytes headers)
+const struct lev_route *lev_route_msg(struct lev_topology *t, struct lev_exchange *x,
+                                      struct lev_msg *msg, const struct lev_bytes *keys,
+                                      size_t n_keys, struct lev_bytes headers)
 {
     struct lev_router *r = &t->router;
     struct lev_walk *w = &r->walk;
@@ -110,14 +111,21 @@ const struct lev_route *lev_route(struct lev_topology *t, struct lev_exchange *x
     const struct lev_route *hit = cacheable ? cached(t, x, keys[0]) : NULL;
     if (hit)
         return hit;
-    walk_start(w, keys, n_keys, headers);
+    walk_start(w, msg, keys, n_keys, headers);
     if (x == t->default_ex)
         walk_default(t, w);
     else
         walk(t, w, x);
     r->result = (struct lev_route){w->queues.n, w->queues.v};
-    if (cacheable && !w->by_headers)
+    if (cacheable && !w->uncached)
         lev_route_cache_put(&r->cache, x, w->by_key ? keys[0] : LEV_EMPTY, !w->by_key, t->epoch,
                             &r->result);
     return &r->result;
+}
+
+const struct lev_route *lev_route(struct lev_topology *t, struct lev_exchange *x,
+                                  const struct lev_bytes *keys, size_t n_keys,
+                                  struct lev_bytes headers)
+{
+    return lev_route_msg(t, x, NULL, keys, n_keys, headers);
 }

@@ -21,10 +21,12 @@ struct lev_walk {
     const struct lev_bytes *keys;
     size_t n_keys;
     struct lev_bytes headers;
+    struct lev_msg *msg; /* NULL when only its route is asked for */
     bool headers_indexed;
     struct lev_headers_index index;
-    size_t matched;          /* bindings that took the message, of the exchange at hand */
-    bool by_key, by_headers; /* some exchange on the way looked at them */
+    size_t matched; /* bindings that took the message, of the exchange at hand */
+    bool by_key;    /* some exchange on the way looked at keys */
+    bool uncached;  /* some exchange on the way looked at more than keys; types may set it */
     struct lev_dest_array queues, exchanges; /* visited, in this order */
 };
 
@@ -38,7 +40,7 @@ struct lev_router {
 void lev_router_deinit(struct lev_router *r);
 
 /* A binding takes the message: its destination is visited unless it has been. */
-void lev_walk_visit(struct lev_walk *w, struct lev_binding *b);
+void lev_walk_visit(struct lev_walk *w, const struct lev_binding *b);
 
 /* The message's headers, sorted; made at the first call of a walk. */
 const struct lev_headers_index *lev_walk_headers(struct lev_walk *w);

@@ -1,72 +1,126 @@
-/* What a queue's arguments and policies come to. See settings.h. */
+/* What a queue's arguments and policies come to. See settings.h.
+ *
+ * Where both have a value: times and lengths, the smaller; dead-lettering, the argument; overflow,
+ * the argument, but for a quorum queue the policy; the delivery limit, the smaller that is one. */
 #include "broker/settings.h"
 
 #include "amqp/table.h"
 #include "base/mem.h"
+#include "broker/policy_keys.h"
 
 enum { QUORUM_DELIVERY_LIMIT = 20 };
 
-static uint64_t number(struct lev_bytes arguments, const char *key)
-{
-    struct lev_value v;
-    return lev_table_get(arguments, key, &v) && lev_value_is_int(&v) && v.i >= 0 ? (uint64_t)v.i
-                                                                                 : LEV_UNLIMITED;
-}
+struct sources {
+    struct lev_bytes arguments;
+    const struct lev_policy_values *policy; /* NULL: none */
+};
 
-static bool text(struct lev_bytes arguments, const char *key, struct lev_bytes *out)
+static bool argument_number(const struct sources *s, const char *key, int64_t *number_r)
 {
     struct lev_value v;
-    bool found = lev_table_get(arguments, key, &v) && v.type == 'S';
-    *out = lev_bytes_dup(found ? v.b : LEV_EMPTY);
+    bool found = lev_table_get(s->arguments, key, &v) && lev_value_is_int(&v);
+    if (found)
+        *number_r = v.i;
     return found;
 }
 
-static enum lev_overflow overflow_of(struct lev_bytes arguments)
+static bool argument_text(const struct sources *s, const char *key, struct lev_bytes *text_r)
 {
     struct lev_value v;
-    if (!lev_table_get(arguments, "x-overflow", &v))
-        return LEV_DROP_HEAD;
-    if (lev_bytes_eq(v.b, LEV_LIT("reject-publish")))
-        return LEV_REJECT_PUBLISH;
-    return lev_bytes_eq(v.b, LEV_LIT("reject-publish-dlx")) ? LEV_REJECT_PUBLISH_DLX
-                                                            : LEV_DROP_HEAD;
+    bool found = lev_table_get(s->arguments, key, &v) && v.type == 'S';
+    if (found)
+        *text_r = v.b;
+    return found;
 }
 
-/* Negative means unlimited; without the argument a quorum queue has 20. */
-static uint64_t delivery_limit_of(struct lev_bytes arguments, enum lev_queue_type type)
+static uint64_t smaller(const struct sources *s, const char *argument, enum lev_policy_key key)
 {
-    struct lev_value v;
+    int64_t a, p;
+    uint64_t from_argument = LEV_UNLIMITED, from_policy = LEV_UNLIMITED;
+    if (argument_number(s, argument, &a) && a >= 0)
+        from_argument = (uint64_t)a;
+    if (lev_policy_number(s->policy, key, &p) && p >= 0)
+        from_policy = (uint64_t)p;
+    return from_argument < from_policy ? from_argument : from_policy;
+}
+
+/* Gives *text_r; the argument's before the policy's. */
+static bool text(const struct sources *s, const char *argument, enum lev_policy_key key,
+                 struct lev_bytes *text_r)
+{
+    *text_r = LEV_EMPTY;
+    return argument_text(s, argument, text_r) || lev_policy_text(s->policy, key, text_r);
+}
+
+static bool owned_text(const struct sources *s, const char *argument, enum lev_policy_key key,
+                       struct lev_bytes *text_r)
+{
+    bool found = text(s, argument, key, text_r);
+    *text_r = lev_bytes_dup(*text_r);
+    return found;
+}
+
+/* A quorum queue takes reject-publish-dlx and behaves as if it were drop-head. */
+static enum lev_overflow overflow_of(const struct sources *s, enum lev_queue_type type)
+{
+    struct lev_bytes word;
+    if (type != LEV_QUEUE_QUORUM || !lev_policy_text(s->policy, LEV_POLICY_OVERFLOW, &word))
+        text(s, "x-overflow", LEV_POLICY_OVERFLOW, &word);
+    if (lev_bytes_eq(word, LEV_LIT("reject-publish")))
+        return LEV_REJECT_PUBLISH;
+    return lev_bytes_eq(word, LEV_LIT("reject-publish-dlx")) && type != LEV_QUEUE_QUORUM
+               ? LEV_REJECT_PUBLISH_DLX
+               : LEV_DROP_HEAD;
+}
+
+/* Negative means unlimited; when nobody says, a quorum queue has 20. */
+static uint64_t delivery_limit_of(const struct sources *s, enum lev_queue_type type)
+{
+    int64_t a, p;
     if (type != LEV_QUEUE_QUORUM)
         return LEV_UNLIMITED;
-    if (!lev_table_get(arguments, "x-delivery-limit", &v) || !lev_value_is_int(&v))
+    bool by_argument = argument_number(s, "x-delivery-limit", &a);
+    bool by_policy = lev_policy_number(s->policy, LEV_POLICY_DELIVERY_LIMIT, &p);
+    if (!by_argument && !by_policy)
         return QUORUM_DELIVERY_LIMIT;
-    return v.i < 0 ? LEV_UNLIMITED : (uint64_t)v.i;
+    int64_t limit = by_argument ? a : p;
+    if (by_argument && by_policy && (limit < 0 || (p >= 0 && p < limit)))
+        limit = p;
+    return limit < 0 ? LEV_UNLIMITED : (uint64_t)limit;
+}
+
+/* The arguments that no policy key answers to. */
+static void resolve_fixed(const struct sources *s, struct lev_queue_settings *out)
+{
+    struct lev_value v;
+    int64_t priority = 0;
+    out->prioritised = argument_number(s, "x-max-priority", &priority) && priority >= 0;
+    out->max_priority = out->prioritised ? (unsigned)priority : 0;
+    out->single_active =
+        lev_table_get(s->arguments, "x-single-active-consumer", &v) && v.type == 't' && v.i;
 }
 
 void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_values *policy,
                           struct lev_queue_settings *out)
 {
-    struct lev_value v;
-    (void)policy;
+    const struct sources s = {arguments, policy};
+    struct lev_bytes strategy;
     *out = (struct lev_queue_settings){.type = lev_queue_type_of(arguments)};
-    out->message_ttl_ms = number(arguments, "x-message-ttl");
-    out->expires_ms = number(arguments, "x-expires");
-    out->max_length = number(arguments, "x-max-length");
-    out->max_length_bytes = number(arguments, "x-max-length-bytes");
-    out->overflow = overflow_of(arguments);
-    if (out->type == LEV_QUEUE_QUORUM && out->overflow == LEV_REJECT_PUBLISH_DLX)
-        out->overflow = LEV_DROP_HEAD;
-    out->has_dlx = text(arguments, "x-dead-letter-exchange", &out->dlx);
-    out->has_dlrk = text(arguments, "x-dead-letter-routing-key", &out->dlrk);
-    out->at_least_once = lev_table_get(arguments, "x-dead-letter-strategy", &v) &&
-                         lev_bytes_eq(v.b, LEV_LIT("at-least-once"));
-    out->delivery_limit = delivery_limit_of(arguments, out->type);
-    out->consumer_timeout_ms = number(arguments, "x-consumer-timeout");
-    uint64_t priority = number(arguments, "x-max-priority");
-    out->prioritised = priority != LEV_UNLIMITED;
-    out->max_priority = out->prioritised ? (unsigned)priority : 0;
-    out->single_active =
-        lev_table_get(arguments, "x-single-active-consumer", &v) && v.type == 't' && v.i;
+    out->message_ttl_ms = smaller(&s, "x-message-ttl", LEV_POLICY_MESSAGE_TTL);
+    out->expires_ms = smaller(&s, "x-expires", LEV_POLICY_EXPIRES);
+    out->max_length = smaller(&s, "x-max-length", LEV_POLICY_MAX_LENGTH);
+    out->max_length_bytes = smaller(&s, "x-max-length-bytes", LEV_POLICY_MAX_LENGTH_BYTES);
+    out->consumer_timeout_ms = smaller(&s, "x-consumer-timeout", LEV_POLICY_CONSUMER_TIMEOUT);
+    out->overflow = overflow_of(&s, out->type);
+    out->has_dlx =
+        owned_text(&s, "x-dead-letter-exchange", LEV_POLICY_DEAD_LETTER_EXCHANGE, &out->dlx);
+    out->has_dlrk = owned_text(&s, "x-dead-letter-routing-key", LEV_POLICY_DEAD_LETTER_ROUTING_KEY,
+                               &out->dlrk);
+    out->at_least_once =
+        text(&s, "x-dead-letter-strategy", LEV_POLICY_DEAD_LETTER_STRATEGY, &strategy) &&
+        lev_bytes_eq(strategy, LEV_LIT("at-least-once"));
+    out->delivery_limit = delivery_limit_of(&s, out->type);
+    resolve_fixed(&s, out);
 }
 
 void lev_settings_deinit(struct lev_queue_settings *s)

@@ -40,6 +40,7 @@ enum lev_op_kind {
     LEV_OP_SETTLE_RANGE, /* [pos, end) is dead: purge. count and bytes: live stored messages in it
                           */
     LEV_OP_UNSPILL,      /* the spilled rows [pos, end) are no longer needed (may be lazy) */
+    LEV_OP_COUNT,        /* count: failed deliveries of the stored message at pos */
     LEV_OP_QUEUE_ADD,    /* def is struct lev_queue_def */
     LEV_OP_QUEUE_DELETE, /* queue_id and all its rows; rows may go later in slices, but must never
                           * come back after a restart */
@@ -92,6 +93,7 @@ void lev_batch_free(struct lev_batch **b);
 /* Definitions: one malloc block each; the views point into it. */
 struct lev_queue_def {
     uint32_t queue_id;
+    uint32_t level; /* 0: a queue; n + 1: priority level n of the queue of that name */
     bool durable, auto_delete;
     struct lev_bytes name, arguments; /* arguments: raw field table */
 };
@@ -116,6 +118,7 @@ struct lev_read_item {
     uint64_t pos;
     struct lev_msg *msg; /* owned by whoever gets the request back */
     uint64_t expires_at_ms;
+    uint16_t count; /* failed deliveries */
     bool spilled;
 };
 

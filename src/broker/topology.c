@@ -215,7 +215,7 @@ static int missing(const char *kind, struct lev_bytes name, const struct lev_top
 }
 
 static int check_new(const struct lev_topology *t, const struct lev_exchange_def *d,
-                     struct lev_error *err)
+                     const struct lev_exchange_type *type, struct lev_error *err)
 {
     struct lev_value v;
     struct lev_entity who = exchange_entity(t, d->name);
@@ -226,7 +226,7 @@ static int check_new(const struct lev_topology *t, const struct lev_exchange_def
         return lev_fail(err, LEV_PRECONDITION_FAILED,
                         "invalid type '%s' for arg 'alternate-exchange' in " LEV_ENTITY,
                         lev_value_type_name(v.type), LEV_ENTITY_FMT(who));
-    return 0;
+    return type->validate ? type->validate(d, err) : 0;
 }
 
 int lev_exchange_declare(struct lev_topology *t, const struct lev_exchange_def *d,
@@ -241,7 +241,7 @@ int lev_exchange_declare(struct lev_topology *t, const struct lev_exchange_def *
     struct lev_exchange *x = lev_exchange_get(t, d->name);
     if (x)
         return lev_exchange_equivalent(x, d, t->vhost, err);
-    if (check_new(t, d, err) < 0)
+    if (check_new(t, d, type, err) < 0)
         return -1;
     x = add_exchange(t, d, type);
     persist_exchange(t, LEV_OP_EXCHANGE_ADD, x);
@@ -307,7 +307,10 @@ int lev_bind(struct lev_topology *t, const struct lev_binding_def *d, struct lev
         return -1;
     if (lev_binding_find(&t->bindings, source, dest, d->routing_key, d->arguments))
         return 0;
-    persist_binding(t, LEV_OP_BINDING_ADD, link_binding(t, source, dest, d));
+    struct lev_binding *b = link_binding(t, source, dest, d);
+    persist_binding(t, LEV_OP_BINDING_ADD, b);
+    if (source->type->bound)
+        source->type->bound(t, b);
     return 0;
 }
 

@@ -32,6 +32,9 @@ struct lev_topology_ops {
     void (*persist)(void *ctx, enum lev_op_kind kind, void *def);
     /* An exchange was removed or added by a peer's doing (for counts and events); may be NULL. */
     void (*exchange_gone)(void *ctx, struct lev_bytes name);
+    /* An exchange with a memory gives a queue a message because of a new binding. Borrows msg.
+     * May route, must not change the topology. NULL: such messages are dropped. */
+    void (*deliver)(void *ctx, struct lev_dest *queue, struct lev_msg *msg);
 };
 
 struct lev_topology; /* opaque */
@@ -97,6 +100,13 @@ struct lev_route {
 const struct lev_route *lev_route(struct lev_topology *t, struct lev_exchange *x,
                                   const struct lev_bytes *keys, size_t n_keys,
                                   struct lev_bytes headers);
+
+/* The same for a message that is there as a whole: exchange types that look at its properties or
+ * keep messages see it. Borrows msg, may take references. Every publish and dead-lettering goes
+ * this way; lev_route is for asking where something would go. */
+const struct lev_route *lev_route_msg(struct lev_topology *t, struct lev_exchange *x,
+                                      struct lev_msg *msg, const struct lev_bytes *keys,
+                                      size_t n_keys, struct lev_bytes headers);
 
 /* Changes whenever a cached route may have become wrong (bindings, exchanges; not queues of the
  * default exchange). */

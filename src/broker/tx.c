@@ -93,17 +93,20 @@ int lev_tx_rollback(struct lev_chan *ch, struct lev_error *err)
     return 0;
 }
 
-static void commit_publish(struct lev_chan *ch, struct lev_tx_publish *p)
+/* False when a queue refused it. */
+static bool commit_publish(struct lev_chan *ch, struct lev_tx_publish *p)
 {
     size_t n = 0;
+    bool taken = true;
     for (size_t i = 0; i < p->n_queues; i++) {
         if (p->queues[i]->deleted)
             continue;
-        lev_queue_publish(p->queues[i], p->msg);
+        taken &= lev_queue_publish(p->queues[i], p->msg) != LEV_QUEUE_REJECTED;
         n++;
     }
     if (!n && p->mandatory)
         lev_publish_return(ch, p->msg);
+    return taken;
 }
 
 int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)
@@ -113,8 +116,9 @@ int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)
     if (need_tx(ch, err) < 0)
         return -1;
     size_t ops_before = v->open->n_ops;
+    bool taken = true;
     for (size_t i = 0; i < tx->n_publishes; i++)
-        commit_publish(ch, &tx->publishes[i]);
+        taken &= commit_publish(ch, &tx->publishes[i]);
     for (size_t i = 0; i < tx->n_settles; i++) {
         struct lev_unacked *u = in_tx(ch, tx->settles[i].tag);
         u->in_tx = false;
@@ -123,6 +127,8 @@ int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)
     lev_chan_trim(ch);
     ch->tx_batch = v->open->n_ops > ops_before ? v->open->id : 0;
     forget(tx);
+    if (!taken)
+        return lev_fail(err, LEV_PRECONDITION_FAILED, "partial tx completion");
     ch->tx_committing = true;
     lev_list_push_back(&v->confirm_waiting, &ch->wait_node);
     lev_tx_flush(ch, v->durable);

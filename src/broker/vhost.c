@@ -13,6 +13,11 @@
  * deliveries alone, and after a crash nothing that was handed out comes back without the flag. */
 enum { DELIVERED_RESERVE = 65536 };
 
+enum { CONSUMER_TIMEOUT_MS = 1800000 };
+
+/* Bounds of one hold of the lock. */
+enum { KICKS_MAX = 256, TIMERS_MAX = 256 };
+
 static struct lev_dest *topology_queue(void *ctx, struct lev_bytes name)
 {
     struct lev_vhost *v = ctx;
@@ -25,8 +30,14 @@ static void topology_persist(void *ctx, enum lev_op_kind kind, void *def)
     lev_vhost_op(ctx, &(struct lev_op){.kind = (uint8_t)kind, .u.def = def});
 }
 
-static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
-                                                     .persist = topology_persist};
+static void topology_deliver(void *ctx, struct lev_dest *queue, struct lev_msg *msg)
+{
+    (void)ctx;
+    lev_queue_publish(LEV_CONTAINER(queue, struct lev_queue, dest), msg);
+}
+
+static const struct lev_topology_ops topology_ops = {
+    .queue = topology_queue, .persist = topology_persist, .deliver = topology_deliver};
 
 const struct lev_windows lev_windows_default = {.max = 16384,
                                                 .keep = 4096,
@@ -41,6 +52,13 @@ void lev_vhost_set_windows(struct lev_vhost *v, const struct lev_windows *w)
     v->windows = *w;
 }
 
+/* A run of its own is all that was wanted. */
+static void on_again(struct lev_timer *t, uint64_t now_ms)
+{
+    (void)t;
+    (void)now_ms;
+}
+
 struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
                                 uint64_t (*now_ms)(void))
 {
@@ -53,6 +71,11 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     v->topology = lev_topology_new(v->name, &topology_ops, v);
     lev_map_init(&v->queues);
     lev_map_init(&v->reply_chans);
+    lev_timers_init(&v->timers);
+    v->again.fire = on_again;
+    v->patrol.fire = lev_patrol;
+    v->alarm_ms = UINT64_MAX;
+    v->consumer_timeout_ms = CONSUMER_TIMEOUT_MS;
     lev_list_init(&v->clients);
     lev_list_init(&v->kicked);
     lev_list_init(&v->confirm_run);
@@ -80,8 +103,11 @@ void lev_vhost_free(struct lev_vhost **vp)
     LEV_MAP_EACH(slot, &v->queues)
     {
         struct lev_queue *q = slot->value;
+        lev_queue_drop_levels(q);
         lev_queue_unref(&q);
     }
+    lev_timers_deinit(&v->timers);
+    free(v->dead);
     lev_topology_free(&v->topology);
     lev_map_deinit(&v->queues);
     lev_map_deinit(&v->reply_chans);
@@ -121,13 +147,35 @@ static bool something_to_write(const struct lev_vhost *v)
     return v->open->live > 0 || v->n_marked > 0;
 }
 
-void lev_vhost_end_run(struct lev_vhost *v)
+/* Dispatches kicked queues and routes the dead until there are none; what a bounded number of rounds leaves is
+ * for the next run, which comes at once. */
+static void settle_queues(struct lev_vhost *v)
 {
-    while (!lev_list_empty(&v->kicked)) {
+    for (size_t n = 0; v->n_dead || (n < KICKS_MAX && !lev_list_empty(&v->kicked)); n++) {
+        lev_dead_letters_route(v);
+        if (lev_list_empty(&v->kicked))
+            continue;
         struct lev_queue *q = LEV_LIST_ENTRY(v->kicked.next, struct lev_queue, kick_node);
         lev_list_remove(&q->kick_node);
         lev_queue_dispatch(q);
     }
+    if (!lev_list_empty(&v->kicked))
+        lev_timer_set(&v->timers, &v->again, lev_vhost_now(v));
+}
+
+static void set_alarm(struct lev_vhost *v)
+{
+    uint64_t due = lev_timers_next(&v->timers);
+    if (due >= v->alarm_ms)
+        return;
+    v->alarm_ms = due;
+    if (v->alarm)
+        v->alarm(v->alarm_ctx, due);
+}
+
+void lev_vhost_end_run(struct lev_vhost *v)
+{
+    settle_queues(v);
     while (!lev_list_empty(&v->confirm_run)) {
         struct lev_chan *ch = LEV_LIST_ENTRY(v->confirm_run.next, struct lev_chan, run_node);
         lev_list_remove(&ch->run_node);
@@ -137,6 +185,31 @@ void lev_vhost_end_run(struct lev_vhost *v)
         v->woken = true;
         v->store->ops->wake(v->store);
     }
+    set_alarm(v);
+    v->now = 0;
+}
+
+void lev_vhost_set_alarm(struct lev_vhost *v, void (*alarm)(void *ctx, uint64_t due_ms), void *ctx)
+{
+    lev_vhost_lock(v);
+    v->alarm = alarm;
+    v->alarm_ctx = ctx;
+    lev_vhost_unlock(v);
+}
+
+void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms)
+{
+    v->consumer_timeout_ms = ms;
+}
+
+void lev_vhost_tick(struct lev_vhost *v)
+{
+    lev_vhost_lock(v);
+    v->alarm_ms = UINT64_MAX;
+    if (lev_timers_run(&v->timers, lev_vhost_now(v), TIMERS_MAX))
+        lev_timer_set(&v->timers, &v->again, lev_vhost_now(v));
+    lev_vhost_end_run(v);
+    lev_vhost_unlock(v);
 }
 
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c)
@@ -187,8 +260,8 @@ static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
         struct lev_queue *q = v->marked[i];
         if (q->deleted)
             continue;
-        uint64_t to = q->delivered_to + (q->n_consumers ? DELIVERED_RESERVE : 0);
-        needed |= q->delivered_to > q->reserved_to || (!q->n_consumers && to != q->reserved_to);
+        uint64_t to = q->delivered_to + (q->top->n_consumers ? DELIVERED_RESERVE : 0);
+        needed |= q->delivered_to > q->reserved_to || (!q->top->n_consumers && to != q->reserved_to);
         b->marks[b->n_marks++] =
             (struct lev_queue_mark){.queue_id = q->id, .next_pos = q->next_pos, .delivered_to = to};
     }
@@ -295,8 +368,16 @@ static void recover_queue(void *ctx, const struct lev_queue_def *d, const struct
 {
     struct lev_vhost *v = ctx;
     struct lev_queue *q = lev_queue_new(v, d);
-    lev_map_put(&v->queues, q->dest.name, q);
+    struct lev_queue *top = d->level ? lev_map_get(&v->queues, d->name) : NULL;
     lev_vhost_use_queue_id(v, d->queue_id);
+    if (top) {
+        lev_queue_add_level(top, q);
+    } else {
+        struct lev_queue_settings settings;
+        lev_map_put(&v->queues, q->dest.name, q);
+        lev_settings_resolve(d->arguments, NULL, &settings);
+        lev_queue_apply_settings(q, &settings);
+    }
     lev_window_recover(q, s);
 }
 

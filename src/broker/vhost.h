@@ -48,6 +48,14 @@ void lev_vhost_unlock(struct lev_vhost *v);
  * held. */
 void lev_vhost_end_run(struct lev_vhost *v);
 
+/* Time. alarm is called, with the lock held, when something is due at due_ms (wall clock) and nothing earlier was
+ * announced; lev_vhost_tick, without the lock, does what is due. */
+void lev_vhost_set_alarm(struct lev_vhost *v, void (*alarm)(void *ctx, uint64_t due_ms), void *ctx);
+void lev_vhost_tick(struct lev_vhost *v);
+/* How long a delivery may stay unacknowledged where the queue does not say; UINT64_MAX: for ever. Default 30
+ * minutes. Before connections. */
+void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms);
+
 /* True when publishers must be held back: the store is behind, or failing. The client is notified
  * when it is over. Lock held. */
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c);

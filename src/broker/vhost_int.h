@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "broker/dead_letter.h"
 #include "broker/queue.h"
 #include "broker/vhost.h"
 
@@ -26,6 +27,16 @@ struct lev_vhost {
     uint32_t last_queue_id;
     uint8_t *ids_used; /* bitmap of queue ids in use */
     uint32_t ids_cap;
+    struct lev_timers timers;
+    struct lev_timer again;  /* another run is wanted at once */
+    struct lev_timer patrol; /* looks for deliveries that are not acknowledged in time */
+    uint64_t alarm_ms;       /* what alarm was last told */
+    void (*alarm)(void *ctx, uint64_t due_ms);
+    void *alarm_ctx;
+    uint64_t consumer_timeout_ms; /* of queues that set none; LEV_UNLIMITED: none */
+    uint64_t now; /* of this run; 0: not asked for yet */
+    struct lev_dead *dead; /* deaths of this run, to be routed */
+    size_t n_dead, cap_dead;
     struct lev_list clients;
     struct lev_list kicked;          /* lev_queue.kick_node */
     struct lev_list confirm_run;     /* lev_chan.run_node */
@@ -46,6 +57,18 @@ struct lev_vhost {
     size_t memory; /* bytes of ready messages in memory */
     size_t n_consumers, n_channels, n_clients;
 };
+
+/* Wall clock in ms, read once a run. */
+static inline uint64_t lev_vhost_now(struct lev_vhost *v)
+{
+    if (!v->now)
+        v->now = v->now_ms();
+    return v->now;
+}
+
+/* --- patrol.c --- */
+void lev_patrol(struct lev_timer *t, uint64_t now_ms);
+void lev_patrol_start(struct lev_vhost *v);
 
 /* --- batch.c: the open batch --- */
 struct lev_batch *lev_batch_new(uint64_t id);

@@ -144,6 +144,7 @@ static void spill_entry(struct lev_queue *q, struct lev_entry *e)
                         .queue_id = q->id,
                         .pos = e->pos,
                         .u.msg = lev_msg_ref(e->msg),
+                        .expires_at_ms = e->expires_ms,
                         .size = e->msg->body_len};
     e->op = lev_vhost_op(v, &op);
     e->batch = v->open->id;
@@ -219,7 +220,8 @@ void lev_window_stored(struct lev_queue *q)
 /* Takes one item of a read into front. */
 static void accept(struct lev_queue *q, struct lev_read_item *it)
 {
-    struct lev_entry e = {.msg = it->msg, .pos = it->pos};
+    struct lev_entry e = {
+        .msg = it->msg, .pos = it->pos, .expires_ms = it->expires_at_ms, .count = it->count};
     it->msg = NULL;
     if (!it->spilled) {
         e.flags = LEV_ENTRY_STORED;
@@ -241,6 +243,9 @@ static void correct_count(struct lev_queue *q)
     lev_log_error("queue %.*s: the store has %llu messages less than its count",
                   LEV_FMT(q->dest.name), (unsigned long long)q->mid_count);
     q->stored_live -= q->mid_stored;
+    q->ready -= q->mid_count;
+    q->top->ready -= q->top != q ? q->mid_count : 0;
+    q->top->ready_bytes -= q->mid_bytes;
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
 }
 
@@ -268,7 +273,7 @@ void lev_window_loaded(struct lev_queue *q, struct lev_read *r)
     q->mid_from = r->reached;
     if (r->reached >= r->to && q->mid_to == r->to && q->mid_count)
         correct_count(q);
-    lev_queue_serve_getters(q);
+    lev_queue_serve_getters(q->top);
     lev_queue_kick(q);
 }
 
@@ -281,4 +286,8 @@ void lev_window_recover(struct lev_queue *q, const struct lev_queue_state *s)
     q->mid_count = q->mid_stored = q->stored_live = s->count;
     q->mid_bytes = q->mid_stored_bytes = s->bytes;
     q->paged = s->count > 0;
+    q->ready = s->count;
+    q->top->ready += q->top != q ? s->count : 0;
+    q->top->ready_bytes += s->bytes;
+    lev_queue_kick(q); /* what has expired meanwhile goes, and the first block comes */
 }

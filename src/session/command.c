@@ -24,27 +24,12 @@ static void free_extra(struct lev_publish_extra *x)
     free(x);
 }
 
-/* The headers table of a message whose properties were validated. */
-static struct lev_bytes headers_of(const struct lev_msg *m)
-{
-    struct lev_bytes raw = lev_msg_props(m);
-    const uint8_t *p = raw.ptr + 2;
-    uint16_t flags = lev_get16(raw.ptr);
-    if (!(flags & LEV_PROP_HEADERS))
-        return LEV_EMPTY;
-    if (flags & LEV_PROP_CONTENT_TYPE)
-        p += 1 + *p;
-    if (flags & LEV_PROP_CONTENT_ENCODING)
-        p += 1 + *p;
-    return lev_bytes(p + 4, lev_get32(p));
-}
-
 static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_error *err)
 {
     struct lev_publish_extra *x = cmd->u.extra;
     struct lev_bytes key = lev_msg_key(cmd->msg);
     struct lev_publish p = {.msg = cmd->msg,
-                            .headers = headers_of(cmd->msg),
+                            .headers = lev_msg_headers(cmd->msg),
                             .keys = &key,
                             .n_keys = 1,
                             .mandatory = cmd->flag};

@@ -33,9 +33,26 @@ static bool busy(const struct lev_conn *c)
     return c->out.len || c->work_next < c->work.n;
 }
 
+/* Closes the channels that the broker found at fault by itself. Lock held. */
+static void fail_channels(struct lev_conn *c)
+{
+    c->client.failing = false;
+    LEV_LIST_EACH(it, nx, &c->client.channels)
+    {
+        struct lev_chan *chan = LEV_LIST_ENTRY(it, struct lev_chan, node);
+        struct lev_error err;
+        if (!chan->failure)
+            continue;
+        err = *chan->failure;
+        lev_channel_fail(LEV_CONTAINER(chan, struct lev_channel, chan), &err, LEV_M_COUNT);
+    }
+}
+
 /* Takes c's outbox, or remembers that there is one. Lock held. */
 static void take(struct lev_conn *c)
 {
+    if (c->client.failing && !c->gone)
+        fail_channels(c);
     c->owed = true;
     if (busy(c))
         return;

@@ -1,0 +1,80 @@
+/* A queue object's life: made with its priority levels, given settings, released. See queue.h.
+ * Under the vhost's lock. */
+#include "base/mem.h"
+#include "broker/limits.h"
+#include "broker/vhost_int.h"
+
+struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def)
+{
+    struct lev_queue *q = lev_xcalloc(1, sizeof(*q));
+    q->vhost = v;
+    q->def = lev_queue_def_copy(def);
+    q->id = def->queue_id;
+    q->refs = 1;
+    q->auto_delete = def->auto_delete;
+    q->next_pos = 1;
+    q->top = q->self = q;
+    q->levels = &q->self;
+    q->n_levels = 1;
+    lev_dest_init(&q->dest, true, def->durable, q->def->name);
+    lev_list_init(&q->owner_node);
+    lev_list_init(&q->consumers);
+    lev_list_init(&q->ready_list);
+    lev_list_init(&q->kick_node);
+    lev_list_init(&q->getters);
+    lev_settings_resolve(LEV_EMPTY, NULL, &q->settings);
+    return q;
+}
+
+struct lev_queue *lev_queue_ref(struct lev_queue *q)
+{
+    q->refs++;
+    return q;
+}
+
+static void release(struct lev_queue *q)
+{
+    lev_timer_clear(&q->vhost->timers, &q->expiry);
+    lev_timer_clear(&q->vhost->timers, &q->disuse);
+    lev_entries_deinit(&q->front);
+    lev_entries_deinit(&q->tail);
+    lev_settings_deinit(&q->settings);
+    if (q->levels != &q->self)
+        free(q->levels);
+    free(q->def);
+    free(q);
+}
+
+void lev_queue_unref(struct lev_queue **qp)
+{
+    struct lev_queue *q = *qp;
+    *qp = NULL;
+    if (!q || --q->refs > 0)
+        return;
+    struct lev_queue *top = q->top != q ? q->top : NULL;
+    release(q);
+    lev_queue_unref(&top); /* a level holds its queue */
+}
+
+void lev_queue_add_level(struct lev_queue *q, struct lev_queue *level)
+{
+    unsigned i = level->def->level - 1u;
+    if (q->levels == &q->self) {
+        q->levels = lev_xcalloc(q->settings.max_priority + 1, sizeof(struct lev_queue *));
+        q->n_levels = q->settings.max_priority + 1;
+    }
+    level->top = lev_queue_ref(q);
+    q->levels[i] = level;
+}
+
+void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)
+{
+    lev_settings_deinit(&q->settings);
+    q->settings = *s;
+    q->limited = s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
+                 s->max_length_bytes != LEV_UNLIMITED || s->prioritised;
+    for (unsigned i = 0; i < q->n_levels; i++)
+        q->levels[i]->limited = q->limited;
+    lev_limits_used(q);
+    lev_queue_kick(q);
+}
