@@ -8,6 +8,7 @@ libstore_a_SOURCES = \
 	src/store/meta.c src/store/meta.h \
 	src/store/purge.c \
 	src/store/reader.c \
+	src/store/rows.c \
 	src/store/schema.c src/store/schema.h \
 	src/store/settle.c \
 	src/store/sql.c src/store/sql.h \

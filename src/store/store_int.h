@@ -4,6 +4,7 @@
  *   state.c         queues as the writer knows them, loaded from the file
  *   apply.c         a batch becomes a transaction
  *   insert.c        message rows, shared bodies
+ *   rows.c          the virtual table lev_rows, which gives many rows to one INSERT
  *   settle.c        heads and dead ranges
  *   purge.c         dead rows are removed in slices; checkpoints
  *   reader.c        the reader's thread
@@ -32,20 +33,28 @@
 /* Bodies longer than this that go to several queues are stored once. */
 enum { LEV_SHARE_BODY_MIN = 16 * 1024 };
 
+/* Columns of message, spill and lev_rows. */
+enum {
+    LEV_COL_ID,
+    LEV_COL_FLAGS,
+    LEV_COL_EXPIRES,
+    LEV_COL_EXPIRATION,
+    LEV_COL_BODY_ID,
+    LEV_COL_EXCHANGE,
+    LEV_COL_KEY,
+    LEV_COL_PROPS,
+    LEV_COL_BODY,
+};
+
 /* Message flags column. */
 enum { LEV_ROW_PERSISTENT = 1, LEV_ROW_PRIORITY_SHIFT = 8, LEV_ROW_FLAGS_MAX = 0xffff };
 
 // clang-format off
-#define MESSAGE_INSERT(table)                                                                      \
-    "INSERT OR REPLACE INTO " table                                                                \
-    "(id,flags,expires,expiration,body_id,exchange,routing_key,props,body)"                        \
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)"
-
 /* The writer's statements. */
 #define LEV_WRITER_STATEMENTS(X)                                                                   \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
     X(COMMIT, "COMMIT")                                                                            \
-    X(INSERT, MESSAGE_INSERT("message"))                                                           \
+    X(INSERT, "INSERT OR REPLACE INTO message SELECT * FROM lev_rows")                             \
     X(FIRST, "SELECT id FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")              \
     X(DELETE, "DELETE FROM message WHERE id BETWEEN ?1 AND ?2")                                    \
     X(SHARED, "SELECT body_id FROM message WHERE id BETWEEN ?1 AND ?2 AND body_id IS NOT NULL")    \
@@ -54,7 +63,7 @@ enum { LEV_ROW_PERSISTENT = 1, LEV_ROW_PRIORITY_SHIFT = 8, LEV_ROW_FLAGS_MAX = 0
     X(BODY_UNREF, "UPDATE body_refs SET refs=refs-1 WHERE id=?1 RETURNING refs")                   \
     X(BODY_DELETE, "DELETE FROM body WHERE id=?1")                                                 \
     X(BODY_REFS_DELETE, "DELETE FROM body_refs WHERE id=?1")                                       \
-    X(SPILL, MESSAGE_INSERT("spill"))                                                              \
+    X(SPILL, "INSERT OR REPLACE INTO spill SELECT * FROM lev_rows")                                \
     X(SPILL_FIRST, "SELECT id FROM spill WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")          \
     X(SPILL_DELETE, "DELETE FROM spill WHERE id BETWEEN ?1 AND ?2")                                \
     X(SPILL_GARBAGE_ADD, "INSERT INTO spill_garbage(id,hi) VALUES(?1,?2)"                          \
@@ -132,6 +141,18 @@ struct lev_state {
     size_t n_inserts, cap_inserts;
 };
 
+/* A row to be written. */
+struct lev_row {
+    const struct lev_op *op; /* ENQUEUE or SPILL */
+    uint64_t body_id;        /* 0: the body is in the row */
+};
+
+/* What lev_rows gives, in this order. */
+struct lev_rows {
+    struct lev_row *v;
+    size_t n, cap;
+};
+
 /* A body stored once in this transaction. */
 struct lev_shared {
     const struct lev_msg *msg;
@@ -153,6 +174,7 @@ struct lev_store_sqlite {
     bool synced;    /* synchronous=FULL is in force */
     int wal_frames; /* at the last commit */
     int checkpoint_at; /* frames at which the next checkpoint is tried */
+    struct lev_rows rows;
     struct lev_shared *shared; /* sorted by msg; of the transaction */
     size_t n_shared, cap_shared;
     pthread_mutex_t ids_mu;
@@ -206,6 +228,11 @@ int lev_apply(struct lev_store_sqlite *s, const struct lev_batch *b);
 void lev_apply_committed(struct lev_store_sqlite *s);
 /* Writes q's row and dead ranges if they changed. */
 int lev_apply_queue(struct lev_store_sqlite *s, struct lev_squeue *q);
+
+/* --- rows.c --- */
+/* Makes the table lev_rows in db, giving rows (borrowed). */
+int lev_rows_register(sqlite3 *db, struct lev_rows *rows);
+void lev_rows_add(struct lev_rows *rows, const struct lev_op *op, uint64_t body_id);
 
 /* --- insert.c --- */
 void lev_insert_add(struct lev_state *t, struct lev_squeue *q, const struct lev_op *op);

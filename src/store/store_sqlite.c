@@ -256,7 +256,7 @@ static int prepare(struct lev_store_sqlite *s)
         LEV_WRITER_STATEMENTS(X)
 #undef X
     };
-    int rc = SQLITE_OK;
+    int rc = lev_rows_register(s->db, &s->rows);
     for (size_t i = 0; i < LEV_ST_COUNT && rc == SQLITE_OK; i++)
         rc = lev_sql_prepare(s->db, sql[i], &s->st[i]);
     return rc;
@@ -324,6 +324,7 @@ static void destroy(struct lev_store_sqlite *s)
     pthread_mutex_destroy(&s->ids_mu);
     pthread_cond_destroy(&s->cond);
     free(s->shared);
+    free(s->rows.v);
     free(s->path);
     free(s);
 }
@@ -416,6 +417,15 @@ static int recover_each(sqlite3 *db, const char *sql, const struct recover_ctx *
     return rc == SQLITE_DONE ? end : rc;
 }
 
+/* Deleted queues with rows still to be removed. */
+static void recover_used_ids(const struct lev_store_sqlite *s, const struct recover_ctx *c)
+{
+    const struct lev_state *t = &s->state;
+    for (size_t i = 0; i < t->cap; i++)
+        if (t->slots[i] && !t->slots[i]->live)
+            c->recovery->used_id(c->ctx, t->slots[i]->id);
+}
+
 int lev_store_recover(struct lev_store *store, const struct lev_recovery *recovery, void *ctx)
 {
     struct lev_store_sqlite *s = sqlite_store(store);
@@ -434,6 +444,8 @@ int lev_store_recover(struct lev_store *store, const struct lev_recovery *recove
                           recover_binding);
     if (rc != SQLITE_OK)
         lev_log_error("store: cannot read %s: %s", s->path, sqlite3_errmsg(s->db));
+    else
+        recover_used_ids(s, &c);
     return lev_sql_err(rc);
 }
 

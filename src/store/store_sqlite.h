@@ -48,7 +48,7 @@ int lev_store_open(const char *dir, const struct lev_store_options *options,
                    struct lev_store **store_r, char errbuf[LEV_STORE_ERR_MAX])
     __attribute__((warn_unused_result));
 
-/* Calls back all exchanges, then all queues, then all bindings. Before lev_store_start. 0 or an error as
+/* Calls back all exchanges, then all queues, all bindings, and used ids. Before lev_store_start. 0 or an error as
  * above (text logged); what was called back until then stands. */
 int lev_store_recover(struct lev_store *s, const struct lev_recovery *recovery, void *ctx)
     __attribute__((warn_unused_result));

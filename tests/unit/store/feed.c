@@ -258,6 +258,13 @@ static void await(struct feed *f, const struct timespec *until, const char *what
         ck_abort_msg("waited %d s for %s", PATIENCE_S, what);
 }
 
+void feed_release(struct feed *f)
+{
+    pthread_mutex_lock(&f->mu);
+    f->hold = false;
+    pthread_mutex_unlock(&f->mu);
+}
+
 uint64_t feed_send(struct feed *f)
 {
     pthread_mutex_lock(&f->mu);
@@ -352,7 +359,14 @@ static void on_binding(void *ctx, const struct lev_binding_def *d)
              LEV_FMT(d->destination), LEV_FMT(d->routing_key), d->to_queue);
 }
 
-const struct lev_recovery seen_recovery = {on_exchange, on_queue, on_binding};
+static void on_used_id(void *ctx, uint32_t queue_id)
+{
+    struct seen *s = ctx;
+    s->n_used++;
+    s->used_id = queue_id;
+}
+
+const struct lev_recovery seen_recovery = {on_exchange, on_queue, on_binding, on_used_id};
 
 const struct seen_queue *seen_queue(const struct seen *s, uint32_t id)
 {

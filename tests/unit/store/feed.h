@@ -51,6 +51,8 @@ void feed_mark(struct feed *f, uint32_t queue_id, uint64_t next_pos, uint64_t de
 
 /* Lets the store have the open batch, which is not empty, and returns its id. */
 uint64_t feed_send(struct feed *f);
+/* Lets the store have it when it asks, without waking it. */
+void feed_release(struct feed *f);
 /* Waits until that batch is done. */
 void feed_wait(struct feed *f, uint64_t batch);
 /* Both. */
@@ -74,7 +76,8 @@ struct seen {
     struct seen_queue queues[64];
     size_t n_queues;
     char exchanges[16][64], bindings[16][200];
-    size_t n_exchanges, n_bindings;
+    size_t n_exchanges, n_bindings, n_used;
+    uint32_t used_id; /* the last of n_used */
 };
 
 extern const struct lev_recovery seen_recovery; /* ctx: struct seen, zeroed */

@@ -422,6 +422,8 @@ START_TEST(test_queue_delete)
     ck_assert(lev_store_queue_id_free(store, 3));
     crash(&seen);
     ck_assert_uint_eq(seen.n_queues, 1);
+    ck_assert_uint_eq(seen.n_used, 1);
+    ck_assert_uint_eq(seen.used_id, 2);
     wait_for("SELECT count(*) FROM garbage", 0);
     ck_assert_int_eq(ask("SELECT count(*) FROM message"), 3000);
     while (!lev_store_queue_id_free(store, 2))
@@ -577,7 +579,7 @@ START_TEST(test_drain_on_stop)
     feed_queue(&f, 1, "q");
     for (uint32_t i = 0; i < 100; i++)
         feed_enqueue(&f, 1, i, 20, i);
-    f.hold = false;
+    feed_release(&f);
     lev_store_stop(&store); /* without a wake */
     ck_assert_uint_eq(f.done_id, 1);
     open_store(dir, &seen);
