@@ -154,7 +154,7 @@ void lev_run(struct lev_conn *c, struct lev_channel *ch, const struct lev_method
     hold_back(c, published);
     if (c->client.suspended)
         c->stopped = true;
-    struct lev_conn *list = lev_session_take_dirty(sl, v);
+    lev_session_take_dirty(sl, v);
     lev_vhost_unlock(v);
-    lev_session_flush_list(list);
+    lev_session_flush(sl);
 }

@@ -77,7 +77,8 @@ struct lev_conn {
     bool owed;                   /* the client's outbox has something that could not be taken yet */
     bool gone;                   /* transport closed or broken: no more output */
     bool parsing;                /* inside lev_conn_input */
-    struct lev_conn *dirty_next; /* in the loop's list of those with output */
+    struct lev_conn *dirty_next; /* on the loop's stack `dirty`; any thread, vhost's lock held */
+    struct lev_list flush_node;  /* lev_session_loop.to_flush */
     uint32_t frame_max;
     uint16_t channel_max, heartbeat_s;
     struct lev_buf in;      /* input not yet parsed */
