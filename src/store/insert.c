@@ -1,8 +1,8 @@
 /* Message rows in, message rows out; bodies that several rows share. See store_int.h.
  *
- * ENQUEUEs of a transaction are chained per queue first and written queue by queue in position order, so that
- * the table grows at few places. A large body counts how many rows of THIS transaction have it: the
- * same struct lev_msg in two batches is stored twice. */
+ * ENQUEUEs of a transaction are chained per queue first and written queue by queue in position
+ * order, so that the table grows at few places. A large body counts how many rows of THIS
+ * transaction have it: the same struct lev_msg in two batches is stored twice. */
 #include "store/store_int.h"
 
 #define NONE ((size_t)LEV_NO_INSERT)
@@ -22,7 +22,7 @@ void lev_insert_add(struct lev_state *t, struct lev_squeue *q, const struct lev_
     q->last_insert = i;
 }
 
-/* ---- Shared bodies ---------------------------------------------------------------------------- */
+/* ---- Shared bodies ---- */
 
 static int compare_shared(const void *a, const void *b)
 {
@@ -93,21 +93,22 @@ static uint64_t shared_id(const struct lev_store_sqlite *s, const struct lev_msg
     if (s->n_shared == 0 || m->body_len <= LEV_SHARE_BODY_MIN)
         return 0;
     struct lev_shared key = {m, 0};
-    const struct lev_shared *x =
-        bsearch(&key, s->shared, s->n_shared, sizeof(key), compare_shared);
+    const struct lev_shared *x = bsearch(&key, s->shared, s->n_shared, sizeof(key), compare_shared);
     return x ? x->body_id : 0;
 }
 
-/* ---- Rows in ---------------------------------------------------------------------------------- */
+/* ---- Rows in ---- */
 
 static int compare_pos(const void *a, const void *b)
 {
-    uint64_t x = (*(const struct lev_op *const *)a)->pos, y = (*(const struct lev_op *const *)b)->pos;
+    uint64_t x = (*(const struct lev_op *const *)a)->pos,
+             y = (*(const struct lev_op *const *)b)->pos;
     return (x > y) - (x < y);
 }
 
-/* The chain of q is out of order (rare): put it in order. Of two at one position the last added wins, as the
- * sort need not be stable only if positions are distinct, which the broker promises. */
+/* The chain of q is out of order (rare): put it in order. Of two at one position the last added
+ * wins, as the sort need not be stable only if positions are distinct, which the broker promises.
+ */
 static void sort_chain(struct lev_state *t, const struct lev_squeue *q)
 {
     size_t n = 0;
@@ -175,7 +176,7 @@ int lev_insert_spill(struct lev_store_sqlite *s, const struct lev_op *op)
     return lev_sql_run(s->st[LEV_ST_SPILL]);
 }
 
-/* ---- Rows out --------------------------------------------------------------------------------- */
+/* ---- Rows out ---- */
 
 static int run_id(struct lev_store_sqlite *s, enum lev_statement st, uint64_t id)
 {

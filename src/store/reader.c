@@ -1,8 +1,9 @@
 /* The reader: serves the read requests in order, from its own connection. See store_int.h.
  *
- * Each request is one read transaction: head, dead ranges and rows come from one snapshot. Rows of message
- * and spill are merged by position. A row that cannot be ends the request with LEV_ECORRUPT; the rows before
- * it are given. Rows come from a file that anybody may have written: nothing in them is trusted.
+ * Each request is one read transaction: head, dead ranges and rows come from one snapshot. Rows of
+ * message and spill are merged by position. A row that cannot be ends the request with
+ * LEV_ECORRUPT; the rows before it are given. Rows come from a file that anybody may have written:
+ * nothing in them is trusted.
  *
  * Thread: its own, but for lev_reader_read (any), and new, start, free (the opener's). */
 #include "store/store_int.h"
@@ -70,7 +71,7 @@ struct serving {
     size_t bytes, cap;
 };
 
-/* ---- Cursors ---------------------------------------------------------------------------------- */
+/* ---- Cursors ---- */
 
 static int cursor_next(struct cursor *c)
 {
@@ -128,7 +129,7 @@ static int read_head(struct serving *v, uint64_t *head_r)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? reset : rc;
 }
 
-/* ---- Rows ------------------------------------------------------------------------------------- */
+/* ---- Rows ---- */
 
 /* A column's octets, if its type is one that can be there. */
 static bool octets(sqlite3_stmt *st, int col, size_t max, struct lev_bytes *b_r)
@@ -214,8 +215,7 @@ static int add_item(struct serving *v, const struct cursor *c, const struct part
     struct lev_msg *m = room_for_item(v) ? build(p) : NULL;
     if (!m)
         return SQLITE_NOMEM;
-    v->r->items[v->r->n_items++] =
-        (struct lev_read_item){c->pos, m, p->expires, c == &v->spilled};
+    v->r->items[v->r->n_items++] = (struct lev_read_item){c->pos, m, p->expires, c == &v->spilled};
     return SQLITE_OK;
 }
 
@@ -240,7 +240,7 @@ static int take_row(struct serving *v, const struct cursor *c, bool *full_r)
     return rc;
 }
 
-/* ---- Requests --------------------------------------------------------------------------------- */
+/* ---- Requests ---- */
 
 /* Is the row of message under the cursor dead? Then the cursor is moved on. */
 static int skip_dead(struct serving *v, bool *skipped_r)
@@ -335,8 +335,8 @@ static void serve(struct lev_reader *rd, struct lev_read *r)
     if (rc == SQLITE_OK)
         rc = serve_rows(&v);
     if (rc != SQLITE_OK && rc != SQLITE_NOMEM)
-        lev_log_error("store %s: cannot read queue %u at position %llu: %s", rd->s->path, r->queue_id,
-                      (unsigned long long)r->reached, sqlite3_errstr(rc));
+        lev_log_error("store %s: cannot read queue %u at position %llu: %s", rd->s->path,
+                      r->queue_id, (unsigned long long)r->reached, sqlite3_errstr(rc));
     for (int i = RD_HEAD; i < RD_COUNT; i++)
         (void)sqlite3_reset(rd->st[i]); /* repeats the error of the last step, seen above */
     if (!sqlite3_get_autocommit(rd->db)) {
@@ -350,7 +350,7 @@ static void serve(struct lev_reader *rd, struct lev_read *r)
     LEV_STAT_ADD(rd->s, read_items, r->n_items);
 }
 
-/* ---- The thread ------------------------------------------------------------------------------- */
+/* ---- The thread ---- */
 
 /* The next request; NULL: stop. */
 static struct lev_read *next_request_worker(struct lev_reader *rd)

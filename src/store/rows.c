@@ -1,8 +1,9 @@
-/* lev_rows: a virtual table that gives the rows of a batch to one INSERT ... SELECT. See store_int.h.
+/* lev_rows: a virtual table that gives the rows of a batch to one INSERT ... SELECT. See
+ * store_int.h.
  *
  * One statement for thousands of rows costs about half of what as many bound INSERTs do: nothing is
- * bound, and the table's cursor stays open. Columns are those of table message, in order. Values are views of
- * the messages, which outlive the statement. */
+ * bound, and the table's cursor stays open. Columns are those of table message, in order. Values
+ * are views of the messages, which outlive the statement. */
 #include "store/store_int.h"
 
 struct rows_table {
@@ -63,7 +64,8 @@ static int x_close(sqlite3_vtab_cursor *c)
     return SQLITE_OK;
 }
 
-static int x_filter(sqlite3_vtab_cursor *c, int index, const char *name, int argc, sqlite3_value **argv)
+static int x_filter(sqlite3_vtab_cursor *c, int index, const char *name, int argc,
+                    sqlite3_value **argv)
 {
     (void)index;
     (void)name;

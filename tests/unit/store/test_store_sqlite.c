@@ -251,9 +251,9 @@ START_TEST(test_one_batch)
     feed_queue(&f, 2, "gone");
     feed_enqueue(&f, 2, 0, 10, 0);
     feed_op(&f, LEV_OP_QUEUE_DELETE, 2, 0);
-    feed_enqueue(&f, 2, 1, 10, 0);       /* after the end: nothing */
+    feed_enqueue(&f, 2, 1, 10, 0); /* after the end: nothing */
     feed_op(&f, LEV_OP_NONE, 5, 0);
-    feed_enqueue(&f, 3, 1, 10, 0);       /* never was */
+    feed_enqueue(&f, 3, 1, 10, 0); /* never was */
     feed_mark(&f, 3, 4, 4);
     feed_queue(&f, 4, "again");
     feed_enqueue(&f, 4, 0, 10, 0);
@@ -362,7 +362,8 @@ END_TEST
 
 START_TEST(test_shared_body)
 {
-    struct lev_msg *big = feed_msg(100000, 1), *small = feed_msg(100, 2), *alone = feed_msg(50000, 3);
+    struct lev_msg *big = feed_msg(100000, 1), *small = feed_msg(100, 2),
+                   *alone = feed_msg(50000, 3);
     for (uint32_t q = 1; q <= 3; q++) {
         feed_queue(&f, q, "q");
         feed_enqueue_msg(&f, q, 0, big);
