@@ -239,7 +239,7 @@ static void channel_frame(struct lev_conn *c, const struct lev_frame *f)
         fail_frame(c, LEV_UNEXPECTED_FRAME, f, true, "");
     else if (!ch)
         unopened(c, f);
-    else if (f->type != LEV_FRAME_METHOD || ch->as.active)
+    else if (f->type != LEV_FRAME_METHOD || (ch->as.active && !ch->closing))
         content_frame(c, ch, f);
     else
         channel_method(c, ch, f->payload);
