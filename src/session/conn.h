@@ -70,8 +70,8 @@ struct lev_conn {
     struct lev_list node; /* lev_session_loop.conns */
     enum lev_conn_state state;
     bool joined;    /* client is initialised */
-    bool throttled; /* reading is paused: the store is behind, or our output is too long */
-    bool stopped;   /* parsing stopped in the middle of the input (suspended get) */
+    bool throttled; /* reading is paused: the store is behind */
+    bool stopped;   /* parsing stopped in the middle of the input: suspended get, output too long */
     bool auth_close, cancel_notify;
     bool want_write;
     bool owed;                   /* the client's outbox has something that could not be taken yet */
