@@ -206,7 +206,8 @@ static void heartbeat(struct lev_conn *c, uint64_t now)
     if (now < c->next_check_ms)
         return;
     c->next_check_ms = now + t;
-    c->idle_checks = c->bytes_in == c->check_bytes_in && !c->throttled ? c->idle_checks + 1 : 0;
+    bool silent = c->bytes_in == c->check_bytes_in && !c->throttled && !c->stopped;
+    c->idle_checks = silent ? c->idle_checks + 1 : 0;
     c->check_bytes_in = c->bytes_in;
     if (c->idle_checks >= 2) {
         lev_conn_log(c, "closing AMQP connection", "missed heartbeats from client");
