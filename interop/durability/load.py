@@ -52,13 +52,14 @@ class Worker(threading.Thread):
     def __init__(self, load, name, seed):
         super().__init__(name=name, daemon=True)
         self.load, self.random = load, random.Random(seed)
-        self.connection = None
+        self.connection = self.end = None
 
     def run(self):
         try:
             self.connection = wire.Connection(self.load.port)
             self.work()
         except wire.Closed as closed:
+            self.end = str(closed)
             if not self.load.ending:
                 self.fail(str(closed))
         except Exception as error:                      # a worker must not die unnoticed
@@ -218,17 +219,11 @@ class Consumer(Worker):
 class Idle(Worker):
     """Does nothing but read what the broker says in the end."""
 
-    end = None
-
     def __init__(self, load):
         super().__init__(load, "idle connection", 0)
 
     def work(self):
-        try:
-            self.connection.frames()
-        except wire.Closed as closed:
-            self.end = str(closed)
-            raise
+        self.connection.frames()
 
 
 class Load:
@@ -244,8 +239,7 @@ class Load:
         self.settler = Settler(self, next(seeds))
         self.publishers = [Publisher(self, i, w, next(seeds)) for i, w in enumerate(WINDOWS)]
         self.consumers = [Consumer(self, q, next(seeds)) for q in CONSUMED if rng.random() < 0.8]
-        self.idle = Idle(self)
-        self.workers = [self.settler, TransactionPublisher(self, next(seeds)), self.idle]
+        self.workers = [self.settler, TransactionPublisher(self, next(seeds)), Idle(self)]
         self.workers += self.publishers + self.consumers
 
     def confirmed(self, publisher, queues, name, persistent, sent_at):
@@ -266,11 +260,13 @@ class Load:
 
     def finish(self, graceful=False):
         """The broker is gone: waits for the workers, then tells the ledger which acks are settled.
-        After a graceful stop those are all that were processed."""
+        After a graceful stop those are all that were processed, and every client was told."""
         for worker in self.workers:
             worker.join(60)
             if worker.is_alive():
                 self.ledger.violation(worker.name + " did not notice that the broker is gone")
+            elif graceful and not str(worker.end).startswith("320 "):
+                self.ledger.violation("%s ended with %s, not 320" % (worker.name, worker.end))
         for consumer in self.consumers:
             for at, names in consumer.synced:
                 if graceful or at < self.settled_until:

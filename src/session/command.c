@@ -112,11 +112,15 @@ static void apply_method(struct lev_conn *c, struct lev_channel *ch, const struc
 
 /* --- the run --- */
 
-/* Holds the peer back while the store is behind or it does not read our answers. Lock held. */
+/* Holds the peer back while the store is behind, and stops parsing while it does not read our
+ * answers. Lock held. */
 static void hold_back(struct lev_conn *c, bool published)
 {
-    bool store = published && lev_vhost_throttle(c->client.vhost, &c->client);
-    if ((store || lev_output_is_long(c)) && !c->throttled && c->state == LEV_CONN_RUNNING) {
+    if (c->client.suspended || lev_output_is_long(c))
+        c->stopped = true;
+    if (!published || c->state != LEV_CONN_RUNNING || c->throttled)
+        return;
+    if (lev_vhost_throttle(c->client.vhost, &c->client)) {
         c->throttled = true;
         lev_transport_pause(c->transport, true);
     }
@@ -137,9 +141,7 @@ void lev_run(struct lev_conn *c, struct lev_channel *ch, const struct lev_method
         apply_method(c, ch, m);
     lev_vhost_end_run(v);
     hold_back(c, published);
-    if (c->client.suspended)
-        c->stopped = true;
-    struct lev_conn *list = lev_session_take_dirty(sl, v);
+    lev_session_take_dirty(sl, v);
     lev_vhost_unlock(v);
-    lev_session_flush_list(list);
+    lev_session_flush(sl);
 }

@@ -70,14 +70,16 @@ struct lev_conn {
     struct lev_list node; /* lev_session_loop.conns */
     enum lev_conn_state state;
     bool joined;    /* client is initialised */
-    bool throttled; /* reading is paused: the store is behind, or our output is too long */
-    bool stopped;   /* parsing stopped in the middle of the input (suspended get) */
+    bool throttled; /* reading is paused: the store is behind */
+    bool stopped;   /* parsing stopped in the middle of the input: suspended get, output too long */
     bool auth_close, cancel_notify;
+    bool close_answered;
     bool want_write;
     bool owed;                   /* the client's outbox has something that could not be taken yet */
     bool gone;                   /* transport closed or broken: no more output */
     bool parsing;                /* inside lev_conn_input */
-    struct lev_conn *dirty_next; /* in the loop's list of those with output */
+    struct lev_conn *dirty_next; /* on the loop's stack `dirty`; any thread, vhost's lock held */
+    struct lev_list flush_node;  /* lev_session_loop.to_flush */
     uint32_t frame_max;
     uint16_t channel_max, heartbeat_s;
     struct lev_buf in;      /* input not yet parsed */

@@ -109,6 +109,8 @@ void lev_conn_drop_channel(struct lev_conn *c, struct lev_channel *ch)
     memmove(c->channels + i, c->channels + i + 1,
             (c->n_channels - i) * sizeof(struct lev_channel *));
     c->last_channel = NULL;
+    if (c->borrowed == &ch->as)
+        c->borrowed = NULL;
     lev_assembly_reset(&ch->as);
     lev_bytes_free(&ch->last_queue);
     lev_bytes_free(&ch->write_granted);

@@ -189,6 +189,9 @@ void lev_handshake_method(struct lev_conn *c, const struct lev_frame *f)
 
 static void on_close(struct lev_conn *c)
 {
+    if (c->close_answered) /* once: what a closing peer goes on sending must not pile up answers */
+        return;
+    c->close_answered = true;
     if (c->joined)
         lev_client_end(&c->client);
     lev_conn_send(c, 0, &(struct lev_method){.id = LEV_M_CONNECTION_CLOSE_OK});

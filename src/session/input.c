@@ -239,7 +239,7 @@ static void channel_frame(struct lev_conn *c, const struct lev_frame *f)
         fail_frame(c, LEV_UNEXPECTED_FRAME, f, true, "");
     else if (!ch)
         unopened(c, f);
-    else if (f->type != LEV_FRAME_METHOD || ch->as.active)
+    else if (f->type != LEV_FRAME_METHOD || (ch->as.active && !ch->closing))
         content_frame(c, ch, f);
     else
         channel_method(c, ch, f->payload);
@@ -405,12 +405,13 @@ static void parse_kept(struct lev_conn *c, const uint8_t **data, size_t *len)
     }
 }
 
-static bool suspended(struct lev_conn *c)
+/* Parsing cannot go on: a get waits for the store, or our answers are not read. */
+static bool waits(struct lev_conn *c)
 {
     lev_vhost_lock(c->client.vhost);
     bool yes = c->client.suspended;
     lev_vhost_unlock(c->client.vhost);
-    return yes;
+    return yes || lev_output_is_long(c);
 }
 
 void lev_conn_input(struct lev_conn *c, const uint8_t *data, size_t len)
@@ -425,13 +426,15 @@ void lev_conn_input(struct lev_conn *c, const uint8_t *data, size_t len)
         }
         keep(c, data, len);
         len = 0;
-        if (!c->stopped || c->gone || suspended(c))
+        if (!c->stopped || c->gone || waits(c))
             break;
         c->stopped = false; /* what it waited for has come meanwhile */
     }
     if (c->stopped && !c->gone)
         lev_transport_pause(c->transport, true);
     c->parsing = false;
+    if (c->throttled) /* what it waited for may have come while parsing */
+        lev_conn_resume(c);
 }
 
 void lev_conn_resume(struct lev_conn *c)
@@ -440,15 +443,15 @@ void lev_conn_resume(struct lev_conn *c)
     if (c->parsing || c->gone)
         return;
     lev_vhost_lock(v);
-    bool waits = c->client.suspended;
-    bool held = lev_vhost_throttle(v, &c->client) || lev_output_is_long(c);
+    bool stopped = c->client.suspended || lev_output_is_long(c);
+    bool held = c->throttled && lev_vhost_throttle(v, &c->client);
     lev_vhost_unlock(v);
     if (c->throttled && !held) {
         c->throttled = false;
         if (!c->stopped)
             lev_transport_pause(c->transport, false);
     }
-    if (c->stopped && !waits) {
+    if (c->stopped && !stopped) {
         c->stopped = false;
         if (!c->throttled)
             lev_transport_pause(c->transport, false);

@@ -46,6 +46,8 @@ struct lev_session_loop {
     struct lev_loop *loop;
     struct lev_list conns;
     _Atomic(struct lev_conn *) dirty; /* stack; pushed by any thread */
+    struct lev_list to_flush;         /* taken off it, outbox in hand; lev_conn.flush_node */
+    bool flushing;
     struct lev_command cmds[LEV_RUN_COMMANDS];
     size_t n_cmds, run_bytes;
     bool shutdown_seen;
@@ -72,10 +74,12 @@ struct lev_command *lev_command_add(struct lev_conn *c);
 /* --- session.c --- */
 /* Serves everything on the dirty list. */
 void lev_session_loop_flush(struct lev_session_loop *sl);
-/* The same for connections of one vhost whose lock is held: takes their outboxes; returns a list to
- * flush after unlocking with lev_session_flush_list. */
-struct lev_conn *lev_session_take_dirty(struct lev_session_loop *sl, struct lev_vhost *v);
-void lev_session_flush_list(struct lev_conn *list);
+/* Takes the outboxes of the dirty connections of one vhost, whose lock is held; flush them with
+ * lev_session_flush after unlocking. */
+void lev_session_take_dirty(struct lev_session_loop *sl, struct lev_vhost *v);
+/* Flushes what was taken, and resumes those that can go on. Inside itself it does nothing: the
+ * outer call gets to what was added. */
+void lev_session_flush(struct lev_session_loop *sl);
 extern const struct lev_sink_ops lev_session_sink;
 
 /* --- channel methods: m_*.c. 0, or -1 with *err. Lock held. --- */

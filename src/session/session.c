@@ -13,16 +13,22 @@ static _Thread_local struct lev_session_loop *current;
 
 /* --- the dirty list --- */
 
-static void on_notify(struct lev_client *client)
+/* True when the stack was empty. */
+static bool push_dirty(struct lev_session_loop *sl, struct lev_conn *c)
 {
-    struct lev_conn *c = LEV_CONTAINER(client, struct lev_conn, client);
-    struct lev_session_loop *sl = c->sl;
     struct lev_conn *head = atomic_load_explicit(&sl->dirty, memory_order_relaxed);
     do
         c->dirty_next = head;
     while (!atomic_compare_exchange_weak_explicit(&sl->dirty, &head, c, memory_order_release,
                                                   memory_order_relaxed));
-    if (current != sl && !head)
+    return !head;
+}
+
+static void on_notify(struct lev_client *client)
+{
+    struct lev_conn *c = LEV_CONTAINER(client, struct lev_conn, client);
+    struct lev_session_loop *sl = c->sl;
+    if (push_dirty(sl, c) && current != sl)
         lev_loop_wake(sl->loop);
 }
 
@@ -62,42 +68,44 @@ static void take(struct lev_conn *c)
     lev_client_take(&c->client, &c->work);
 }
 
-struct lev_conn *lev_session_take_dirty(struct lev_session_loop *sl, struct lev_vhost *v)
+void lev_session_take_dirty(struct lev_session_loop *sl, struct lev_vhost *v)
 {
     struct lev_conn *list = atomic_exchange_explicit(&sl->dirty, NULL, memory_order_acquire);
-    struct lev_conn *mine = NULL, *others = NULL;
+    struct lev_conn *others = NULL;
     while (list) {
-        struct lev_conn *c = list, **to = c->client.vhost == v ? &mine : &others;
-        list = c->dirty_next;
-        c->dirty_next = *to;
-        *to = c;
-    }
-    for (struct lev_conn *c = mine; c; c = c->dirty_next)
+        struct lev_conn *c = list;
+        list = c->dirty_next; /* from here on it may be put on the stack again */
+        if (c->client.vhost != v) {
+            c->dirty_next = others;
+            others = c;
+            continue;
+        }
         take(c);
+        if (!lev_list_linked(&c->flush_node))
+            lev_list_push_back(&sl->to_flush, &c->flush_node);
+    }
     while (others) { /* other vhosts' connections wait for their own turn */
         struct lev_conn *c = others;
         others = c->dirty_next;
-        struct lev_conn *head = atomic_load_explicit(&sl->dirty, memory_order_relaxed);
-        do
-            c->dirty_next = head;
-        while (!atomic_compare_exchange_weak_explicit(&sl->dirty, &head, c, memory_order_release,
-                                                      memory_order_relaxed));
+        push_dirty(sl, c);
     }
-    return mine;
 }
 
-void lev_session_flush_list(struct lev_conn *list)
+void lev_session_flush(struct lev_session_loop *sl)
 {
-    while (list) {
-        struct lev_conn *c = list;
-        list = c->dirty_next; /* before the flush: it may be put on the list again */
-        c->dirty_next = NULL;
+    if (sl->flushing)
+        return;
+    sl->flushing = true;
+    while (!lev_list_empty(&sl->to_flush)) {
+        struct lev_conn *c = LEV_LIST_ENTRY(sl->to_flush.next, struct lev_conn, flush_node);
+        lev_list_remove(&c->flush_node);
         if (c->gone)
             continue;
         lev_conn_flush(c);
         if (c->throttled || c->stopped)
             lev_conn_resume(c);
     }
+    sl->flushing = false;
 }
 
 void lev_session_loop_flush(struct lev_session_loop *sl)
@@ -106,9 +114,9 @@ void lev_session_loop_flush(struct lev_session_loop *sl)
     while ((head = atomic_load_explicit(&sl->dirty, memory_order_acquire))) {
         struct lev_vhost *v = head->client.vhost;
         lev_vhost_lock(v);
-        struct lev_conn *list = lev_session_take_dirty(sl, v);
+        lev_session_take_dirty(sl, v);
         lev_vhost_unlock(v);
-        lev_session_flush_list(list);
+        lev_session_flush(sl);
     }
 }
 
@@ -127,6 +135,7 @@ static void *on_accepted(void *ctx, struct lev_loop *loop, struct lev_transport 
     c->deadline_ms = lev_loop_now_ms(loop) + s->config.handshake_ms;
     lev_list_init(&c->node);
     lev_list_push_back(&sl->conns, &c->node);
+    lev_list_init(&c->flush_node);
     lev_buf_init(&c->in);
     lev_buf_init(&c->out);
     atomic_fetch_add(&s->connections, 1);
@@ -214,7 +223,8 @@ static void heartbeat(struct lev_conn *c, uint64_t now)
     if (now < c->next_check_ms)
         return;
     c->next_check_ms = now + t;
-    c->idle_checks = c->bytes_in == c->check_bytes_in && !c->throttled ? c->idle_checks + 1 : 0;
+    bool silent = c->bytes_in == c->check_bytes_in && !c->throttled && !c->stopped;
+    c->idle_checks = silent ? c->idle_checks + 1 : 0;
     c->check_bytes_in = c->bytes_in;
     if (c->idle_checks >= 2) {
         lev_conn_log(c, "closing AMQP connection", "missed heartbeats from client");
@@ -332,6 +342,7 @@ void lev_session_layer_attach(struct lev_session_layer *s, struct lev_net *net)
         sl->layer = s;
         sl->loop = lev_net_loop(net, i);
         lev_list_init(&sl->conns);
+        lev_list_init(&sl->to_flush);
         lev_buf_init(&sl->scratch);
         lev_loop_set_data(sl->loop, sl);
     }

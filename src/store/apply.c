@@ -1,9 +1,10 @@
 /* A batch becomes a transaction. See store_int.h.
  *
- * Operations are looked at in order: definitions and spill are written at once; ENQUEUE and SETTLE change
- * the queue's state in memory, and come to the file at the end: first all rows, then heads, dead ranges
- * and queue rows. That is the same as in order, because a SETTLE never removes a row, and a queue that is
- * deleted drops its rows not yet written. If anything fails the caller rolls back and reloads. */
+ * Operations are looked at in order: definitions and spill are written at once; ENQUEUE and SETTLE
+ * change the queue's state in memory, and come to the file at the end: first all rows, then heads,
+ * dead ranges and queue rows. That is the same as in order, because a SETTLE never removes a row,
+ * and a queue that is deleted drops its rows not yet written. If anything fails the caller rolls
+ * back and reloads. */
 #include "store/store_int.h"
 
 #include "base/err.h"
@@ -17,7 +18,7 @@ static struct lev_squeue *live_queue(struct lev_state *t, uint32_t id)
     return q;
 }
 
-/* ---- Queues ----------------------------------------------------------------------------------- */
+/* ---- Queues ---- */
 
 static int queue_add(struct lev_store_sqlite *s, const struct lev_queue_def *d)
 {
@@ -61,7 +62,8 @@ static int drop_spilled(struct lev_store_sqlite *s, uint32_t id, uint64_t lo, ui
 static int drop_rows(struct lev_store_sqlite *s, struct lev_squeue *q)
 {
     uint64_t first;
-    int rc = lev_state_first(s, LEV_ST_FIRST, LEV_ID(q->id, 0), LEV_ID(q->id, LEV_POSITION_MAX), &first);
+    int rc =
+        lev_state_first(s, LEV_ST_FIRST, LEV_ID(q->id, 0), LEV_ID(q->id, LEV_POSITION_MAX), &first);
     if (rc != SQLITE_OK || first == LEV_NO_POS)
         return rc;
     sqlite3_stmt *st = s->st[LEV_ST_GARBAGE_ADD];
@@ -97,7 +99,7 @@ static int queue_delete(struct lev_store_sqlite *s, uint32_t id)
     return rc;
 }
 
-/* ---- Exchanges and bindings ------------------------------------------------------------------- */
+/* ---- Exchanges and bindings ---- */
 
 static int exchange_add(struct lev_store_sqlite *s, const struct lev_exchange_def *d)
 {
@@ -133,7 +135,7 @@ static int binding(struct lev_store_sqlite *s, enum lev_statement which,
     return rc == SQLITE_OK ? lev_sql_run(st) : rc;
 }
 
-/* ---- Messages --------------------------------------------------------------------------------- */
+/* ---- Messages ---- */
 
 static int enqueue(struct lev_state *t, const struct lev_op *op)
 {
@@ -179,7 +181,7 @@ static int settle_range(struct lev_store_sqlite *s, const struct lev_op *op)
     return drop_spilled(s, op->queue_id, op->pos, end);
 }
 
-/* ---- The whole -------------------------------------------------------------------------------- */
+/* ---- The whole ---- */
 
 /* A number the broker must not give us; nothing may be written under another queue's ids. */
 static bool op_valid(const struct lev_op *op)

@@ -1,7 +1,8 @@
 /* The data directory and its lock. See datadir.h.
  *
- * The lock is an flock on dir/LOCK: it goes with the process, however that ends, so a lock file that is
- * left behind means nothing. The holder's process id is written into it, for the message only. */
+ * The lock is an flock on dir/LOCK: it goes with the process, however that ends, so a lock file
+ * that is left behind means nothing. The holder's process id is written into it, for the message
+ * only. */
 #include "store/datadir.h"
 
 #include <errno.h>
@@ -78,8 +79,9 @@ static int busy(int fd, const char *dir, char errbuf[LEV_DATADIR_ERR_MAX])
     ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
     pid[strcspn(pid, "\n")] = '\0';
-    snprintf(errbuf, LEV_DATADIR_ERR_MAX, "data directory %.400s is in use by another process%s%s%s", dir,
-             pid[0] ? " (" : "", pid, pid[0] ? ")" : "");
+    snprintf(errbuf, LEV_DATADIR_ERR_MAX,
+             "data directory %.400s is in use by another process%s%s%s", dir, pid[0] ? " (" : "",
+             pid, pid[0] ? ")" : "");
     return LEV_EBUSY;
 }
 

@@ -6,9 +6,9 @@
 
 enum { LEV_DATADIR_ERR_MAX = 512 };
 
-/* Makes dir (and parents, mode 0750) when missing and locks dir/LOCK for this process. *fd_r holds the lock
- * until lev_datadir_unlock or the end of the process. 0, LEV_EBUSY when another process has it, or LEV_EIO;
- * on failure one line in errbuf and *fd_r = -1. */
+/* Makes dir (and parents, mode 0750) when missing and locks dir/LOCK for this process. *fd_r holds
+ * the lock until lev_datadir_unlock or the end of the process. 0, LEV_EBUSY when another process
+ * has it, or LEV_EIO; on failure one line in errbuf and *fd_r = -1. */
 int lev_datadir_lock(const char *dir, int *fd_r, char errbuf[LEV_DATADIR_ERR_MAX])
     __attribute__((warn_unused_result));
 

@@ -1,8 +1,8 @@
 /* Message rows in, message rows out; bodies that several rows share. See store_int.h.
  *
- * ENQUEUEs of a transaction are chained per queue first and written queue by queue in position order, so that
- * the table grows at few places. A large body counts how many rows of THIS transaction have it: the
- * same struct lev_msg in two batches is stored twice. */
+ * ENQUEUEs of a transaction are chained per queue first and written queue by queue in position
+ * order, so that the table grows at few places. A large body counts how many rows of THIS
+ * transaction have it: the same struct lev_msg in two batches is stored twice. */
 #include "store/store_int.h"
 
 #define NONE ((size_t)LEV_NO_INSERT)
@@ -22,7 +22,7 @@ void lev_insert_add(struct lev_state *t, struct lev_squeue *q, const struct lev_
     q->last_insert = i;
 }
 
-/* ---- Shared bodies ---------------------------------------------------------------------------- */
+/* ---- Shared bodies ---- */
 
 static int compare_shared(const void *a, const void *b)
 {
@@ -93,50 +93,22 @@ static uint64_t shared_id(const struct lev_store_sqlite *s, const struct lev_msg
     if (s->n_shared == 0 || m->body_len <= LEV_SHARE_BODY_MIN)
         return 0;
     struct lev_shared key = {m, 0};
-    const struct lev_shared *x =
-        bsearch(&key, s->shared, s->n_shared, sizeof(key), compare_shared);
+    const struct lev_shared *x = bsearch(&key, s->shared, s->n_shared, sizeof(key), compare_shared);
     return x ? x->body_id : 0;
 }
 
-/* ---- Rows in ---------------------------------------------------------------------------------- */
-
-static void bind_optional(int *rc, sqlite3_stmt *st, int i, uint64_t v, uint64_t none)
-{
-    if (v == none)
-        *rc |= sqlite3_bind_null(st, i);
-    else
-        lev_sql_int(rc, st, i, v);
-}
-
-static int write_row(sqlite3_stmt *st, const struct lev_op *op, uint64_t body_id)
-{
-    const struct lev_msg *m = op->u.msg;
-    int rc = SQLITE_OK;
-    uint64_t flags = (uint64_t)m->priority << LEV_ROW_PRIORITY_SHIFT |
-                     (m->persistent ? (uint64_t)LEV_ROW_PERSISTENT : 0);
-    lev_sql_int(&rc, st, 1, LEV_ID(op->queue_id, op->pos));
-    lev_sql_int(&rc, st, 2, flags);
-    bind_optional(&rc, st, 3, op->expires_at_ms, 0);
-    bind_optional(&rc, st, 4, m->expiration_ms, UINT64_MAX);
-    bind_optional(&rc, st, 5, body_id, 0);
-    lev_sql_text(&rc, st, 6, lev_msg_exchange(m));
-    lev_sql_text(&rc, st, 7, lev_msg_key(m));
-    lev_sql_blob(&rc, st, 8, lev_msg_props(m));
-    if (body_id)
-        rc |= sqlite3_bind_null(st, 9);
-    else
-        lev_sql_blob(&rc, st, 9, lev_msg_body(m));
-    return rc == SQLITE_OK ? lev_sql_run(st) : rc;
-}
+/* ---- Rows in ---- */
 
 static int compare_pos(const void *a, const void *b)
 {
-    uint64_t x = (*(const struct lev_op *const *)a)->pos, y = (*(const struct lev_op *const *)b)->pos;
+    uint64_t x = (*(const struct lev_op *const *)a)->pos,
+             y = (*(const struct lev_op *const *)b)->pos;
     return (x > y) - (x < y);
 }
 
-/* The chain of q is out of order (rare): put it in order. Of two at one position the last added wins, as the
- * sort need not be stable only if positions are distinct, which the broker promises. */
+/* The chain of q is out of order (rare): put it in order. Of two at one position the last added
+ * wins, as the sort need not be stable only if positions are distinct, which the broker promises.
+ */
 static void sort_chain(struct lev_state *t, const struct lev_squeue *q)
 {
     size_t n = 0;
@@ -164,19 +136,14 @@ static bool in_order(const struct lev_state *t, const struct lev_squeue *q)
     return true;
 }
 
-static int flush_queue(struct lev_store_sqlite *s, struct lev_squeue *q)
+static void list_rows(struct lev_store_sqlite *s, struct lev_squeue *q)
 {
     struct lev_state *t = &s->state;
     if (!in_order(t, q))
         sort_chain(t, q);
-    for (size_t k = q->first_insert; k != NONE; k = t->inserts[k].next) {
-        const struct lev_op *op = t->inserts[k].op;
-        int rc = write_row(s->st[LEV_ST_INSERT], op, shared_id(s, op->u.msg));
-        if (rc != SQLITE_OK)
-            return rc;
-    }
+    for (size_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
+        lev_rows_add(&s->rows, t->inserts[k].op, shared_id(s, t->inserts[k].op->u.msg));
     q->first_insert = q->last_insert = NONE;
-    return SQLITE_OK;
 }
 
 static int compare_queues(const void *a, const void *b)
@@ -188,23 +155,28 @@ static int compare_queues(const void *a, const void *b)
 int lev_insert_flush(struct lev_store_sqlite *s)
 {
     struct lev_state *t = &s->state;
+    if (t->n_inserts == 0)
+        return SQLITE_OK;
     if (t->n_touched > 1)
         qsort(t->touched, t->n_touched, sizeof(*t->touched), compare_queues);
     list_large(s);
     int rc = store_shared(s);
+    s->rows.n = 0;
     for (size_t i = 0; i < t->n_touched && rc == SQLITE_OK; i++)
-        rc = flush_queue(s, t->touched[i]);
+        list_rows(s, t->touched[i]);
     t->n_inserts = 0;
-    return rc;
+    return rc == SQLITE_OK ? lev_sql_run(s->st[LEV_ST_INSERT]) : rc;
 }
 
 int lev_insert_spill(struct lev_store_sqlite *s, const struct lev_op *op)
 {
     s->state.spilled = true;
-    return write_row(s->st[LEV_ST_SPILL], op, 0);
+    s->rows.n = 0;
+    lev_rows_add(&s->rows, op, 0);
+    return lev_sql_run(s->st[LEV_ST_SPILL]);
 }
 
-/* ---- Rows out --------------------------------------------------------------------------------- */
+/* ---- Rows out ---- */
 
 static int run_id(struct lev_store_sqlite *s, enum lev_statement st, uint64_t id)
 {

@@ -1,8 +1,8 @@
 /* Sets of position ranges. See ivset.h.
  *
- * Invariants: chunks are never empty; dir[i].first is the lo of chunk i's first range; ranges ascend
- * through the chunks with hi of one < lo of the next; `stored` on a range means that the table has a row
- * with its lo (perhaps with another hi, then it is dirty). */
+ * Invariants: chunks are never empty; dir[i].first is the lo of chunk i's first range; ranges
+ * ascend through the chunks with hi of one < lo of the next; `stored` on a range means that the
+ * table has a row with its lo (perhaps with another hi, then it is dirty). */
 #include "store/ivset.h"
 
 #include <stdlib.h>
@@ -112,8 +112,8 @@ static struct lev_iv_chunk *chunk_new(void)
     return c;
 }
 
-/* Moves the upper half of a full chunk to a new one behind it; a full last chunk that is appended to stays
- * full and gets an empty neighbour's worth of room instead. */
+/* Moves the upper half of a full chunk to a new one behind it; a full last chunk that is appended
+ * to stays full and gets an empty neighbour's worth of room instead. */
 static struct at make_room(struct lev_ivset *s, struct at a)
 {
     struct lev_iv_chunk *c = s->dir[a.d].chunk;

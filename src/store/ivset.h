@@ -1,11 +1,11 @@
-/* A set of disjoint, non-touching ranges [lo, hi) of positions, ascending, that knows what of it a table
- * already holds. It is the memory side of table `dead` for one queue.
+/* A set of disjoint, non-touching ranges [lo, hi) of positions, ascending, that knows what of it a
+ * table already holds. It is the memory side of table `dead` for one queue.
  *
  * Ranges live in chunks of up to LEV_IV_CHUNK under one sorted directory: finding is two binary
  * searches, inserting moves a couple of kilobytes at most. 100,000 ranges take 2 to 4 MB.
  *
- * Changes since the last lev_ivset_sync are kept as dirty marks on ranges, a list of the starts of stored
- * ranges that are gone, and a position below which all are. One thread. */
+ * Changes since the last lev_ivset_sync are kept as dirty marks on ranges, a list of the starts of
+ * stored ranges that are gone, and a position below which all are. One thread. */
 #ifndef LEV_STORE_IVSET_H
 #define LEV_STORE_IVSET_H
 
@@ -49,13 +49,13 @@ void lev_ivset_drop(struct lev_ivset *s, uint64_t lo, uint64_t hi);
 
 /* How the table follows. A callback that returns not 0 ends lev_ivset_sync with that value. */
 struct lev_ivset_table {
-    int (*cut)(void *ctx, uint64_t below);             /* remove all that start below */
-    int (*gone)(void *ctx, uint64_t lo);               /* remove the one that starts at lo */
-    int (*put)(void *ctx, uint64_t lo, uint64_t hi);   /* write: new, or with a new end */
+    int (*cut)(void *ctx, uint64_t below);           /* remove all that start below */
+    int (*gone)(void *ctx, uint64_t lo);             /* remove the one that starts at lo */
+    int (*put)(void *ctx, uint64_t lo, uint64_t hi); /* write: new, or with a new end */
 };
 
-/* Gives all changes since the last time, in that order; afterwards the set is clean. When it fails the set is in no
- * defined relation to the table any more. */
+/* Gives all changes since the last time, in that order; afterwards the set is clean. When it fails
+ * the set is in no defined relation to the table any more. */
 int lev_ivset_sync(struct lev_ivset *s, const struct lev_ivset_table *table, void *ctx);
 
 static inline bool lev_ivset_clean(const struct lev_ivset *s)

@@ -8,10 +8,13 @@ libstore_a_SOURCES = \
 	src/store/meta.c src/store/meta.h \
 	src/store/purge.c \
 	src/store/reader.c \
+	src/store/recover.c \
+	src/store/rows.c \
 	src/store/schema.c src/store/schema.h \
 	src/store/settle.c \
 	src/store/sql.c src/store/sql.h \
 	src/store/state.c \
 	src/store/store_int.h \
 	src/store/store_mem.c src/store/store_mem.h \
-	src/store/store_sqlite.c src/store/store_sqlite.h
+	src/store/store_sqlite.c src/store/store_sqlite.h \
+	src/store/writer.c

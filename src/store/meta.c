@@ -1,7 +1,7 @@
 /* meta.db: users, vhosts, permissions. See meta.h.
  *
- * Rollback is never needed: each change is one statement, or two inside one transaction. Statements are
- * prepared when used; nothing here is hot. */
+ * Rollback is never needed: each change is one statement, or two inside one transaction. Statements
+ * are prepared when used; nothing here is hot. */
 #include "store/meta.h"
 
 #include <stdio.h>
@@ -73,7 +73,8 @@ int lev_meta_open(const char *dir, struct lev_meta **meta_r, char errbuf[LEV_MET
             snprintf(errbuf, LEV_META_ERR_MAX, "cannot open %s: %s", path, sqlite3_errmsg(m->db));
     }
     if (err == 0)
-        err = lev_sql_schema(m->db, path, META_APP_ID, META_VERSION, schema, errbuf, LEV_META_ERR_MAX);
+        err = lev_sql_schema(m->db, path, META_APP_ID, META_VERSION, schema, errbuf,
+                             LEV_META_ERR_MAX);
     free(path);
     if (err != 0)
         lev_meta_close(&m);
@@ -91,7 +92,7 @@ void lev_meta_close(struct lev_meta **meta)
     free(m);
 }
 
-/* ---- Visiting --------------------------------------------------------------------------------- */
+/* ---- Visiting ---- */
 
 /* What a row is given to; one of the functions is set. */
 struct visitor {
@@ -109,8 +110,8 @@ static void visit(const struct visitor *v, sqlite3_stmt *st)
     if (v->user)
         v->user(v->ctx, &(struct lev_meta_user){b[0], b[1], b[2], b[3]});
     else if (v->vhost)
-        v->vhost(v->ctx, &(struct lev_meta_vhost){(uint32_t)sqlite3_column_int64(st, 3), b[0], b[1],
-                                                  b[2]});
+        v->vhost(v->ctx,
+                 &(struct lev_meta_vhost){(uint32_t)sqlite3_column_int64(st, 3), b[0], b[1], b[2]});
     else
         v->permission(v->ctx, &(struct lev_meta_permission){b[0], b[1], b[2], b[3], b[4]});
 }
@@ -130,8 +131,8 @@ static int each(struct lev_meta *m, const char *sql, const struct visitor *v)
     return err;
 }
 
-int lev_meta_each_user(struct lev_meta *meta,
-                       void (*fn)(void *ctx, const struct lev_meta_user *u), void *ctx)
+int lev_meta_each_user(struct lev_meta *meta, void (*fn)(void *ctx, const struct lev_meta_user *u),
+                       void *ctx)
 {
     return each(meta, "SELECT name,password_hash,hashing_algorithm,tags FROM user ORDER BY name",
                 &(struct visitor){.user = fn, .ctx = ctx});
@@ -151,10 +152,11 @@ int lev_meta_each_permission(struct lev_meta *meta,
                 &(struct visitor){.permission = fn, .ctx = ctx});
 }
 
-/* ---- Changing --------------------------------------------------------------------------------- */
+/* ---- Changing ---- */
 
 /* Runs one statement with text parameters ?1 to ?n. *changed_r: rows changed. */
-static int run(struct lev_meta *m, const char *sql, const struct lev_bytes *args, int n, int *changed_r)
+static int run(struct lev_meta *m, const char *sql, const struct lev_bytes *args, int n,
+               int *changed_r)
 {
     sqlite3_stmt *st;
     int rc = sqlite3_prepare_v2(m->db, sql, -1, &st, NULL);

@@ -1,8 +1,8 @@
-/* What is not a vhost's own: dir/meta.db with users, vhosts and permissions. Synchronous; every change is on
- * stable storage when the call returns. One thread at a time (the caller's lock).
+/* What is not a vhost's own: dir/meta.db with users, vhosts and permissions. Synchronous; every
+ * change is on stable storage when the call returns. One thread at a time (the caller's lock).
  *
- * Errors: LEV_ENOTFOUND, LEV_EIO, LEV_EFULL, LEV_EBUSY, LEV_ECORRUPT, LEV_EVERSION, LEV_ENOMEM; the text of the last
- * one from lev_meta_error. */
+ * Errors: LEV_ENOTFOUND, LEV_EIO, LEV_EFULL, LEV_EBUSY, LEV_ECORRUPT, LEV_EVERSION, LEV_ENOMEM; the
+ * text of the last one from lev_meta_error. */
 #ifndef LEV_STORE_META_H
 #define LEV_STORE_META_H
 
@@ -27,8 +27,8 @@ struct lev_meta_permission {
     struct lev_bytes user, vhost, configure, write, read;
 };
 
-/* Opens, creating it with the vhost "/" (id 1, "Default virtual host") when there is none. 0, or an error with one
- * line in errbuf and *meta_r NULL. */
+/* Opens, creating it with the vhost "/" (id 1, "Default virtual host") when there is none. 0, or an
+ * error with one line in errbuf and *meta_r NULL. */
 int lev_meta_open(const char *dir, struct lev_meta **meta_r, char errbuf[LEV_META_ERR_MAX])
     __attribute__((warn_unused_result));
 /* Accepts a pointer to NULL. */
@@ -36,8 +36,8 @@ void lev_meta_close(struct lev_meta **meta);
 const char *lev_meta_error(const struct lev_meta *meta);
 
 /* Visits all, by name. The views are valid during the call back, which must not call into meta. */
-int lev_meta_each_user(struct lev_meta *meta,
-                       void (*fn)(void *ctx, const struct lev_meta_user *u), void *ctx);
+int lev_meta_each_user(struct lev_meta *meta, void (*fn)(void *ctx, const struct lev_meta_user *u),
+                       void *ctx);
 int lev_meta_each_vhost(struct lev_meta *meta,
                         void (*fn)(void *ctx, const struct lev_meta_vhost *v), void *ctx);
 int lev_meta_each_permission(struct lev_meta *meta,
@@ -48,13 +48,16 @@ int lev_meta_put_user(struct lev_meta *meta, const struct lev_meta_user *u);
 /* Removes the user and its permissions. LEV_ENOTFOUND when there is none. */
 int lev_meta_delete_user(struct lev_meta *meta, struct lev_bytes name);
 
-/* Adds (v->id is ignored, the new id goes to *id_r) or, when the name is there, changes description and tags. */
+/* Adds (v->id is ignored, the new id goes to *id_r) or, when the name is there, changes description
+ * and tags. */
 int lev_meta_put_vhost(struct lev_meta *meta, const struct lev_meta_vhost *v, uint32_t *id_r);
-/* Removes the vhost and its permissions. LEV_ENOTFOUND when there is none. The directory is the caller's. */
+/* Removes the vhost and its permissions. LEV_ENOTFOUND when there is none. The directory is the
+ * caller's. */
 int lev_meta_delete_vhost(struct lev_meta *meta, struct lev_bytes name);
 
 /* Adds or replaces the permission of (user, vhost). Neither end is checked. */
 int lev_meta_put_permission(struct lev_meta *meta, const struct lev_meta_permission *p);
-int lev_meta_delete_permission(struct lev_meta *meta, struct lev_bytes user, struct lev_bytes vhost);
+int lev_meta_delete_permission(struct lev_meta *meta, struct lev_bytes user,
+                               struct lev_bytes vhost);
 
 #endif

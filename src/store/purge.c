@@ -1,9 +1,9 @@
 /* What is dead is removed, in slices. See store_int.h.
  *
- * A slice is a transaction of its own that is not synced: losing it in a crash loses no message, and a later
- * batch's sync covers it. In each queue what is below the head goes first. Dead ranges above it are removed, and
- * then forgotten (a position without a row needs no mark), only when asked to or when the bounds are
- * passed: most of them join the head soon. */
+ * A slice is a transaction of its own that is not synced: losing it in a crash loses no message,
+ * and a later batch's sync covers it. In each queue what is below the head goes first. Dead ranges
+ * above it are removed, and then forgotten (a position without a row needs no mark), only when
+ * asked to or when the bounds are passed: most of them join the head soon. */
 #include "store/store_int.h"
 
 #include "base/clock.h"
@@ -40,7 +40,8 @@ static int run_id(struct lev_store_sqlite *s, enum lev_statement which, uint64_t
     return rc == SQLITE_OK ? lev_sql_run(st) : rc;
 }
 
-/* Removes some rows of q in [lo, hi). *done_r: everything below it is gone (hi when there was no more). */
+/* Removes some rows of q in [lo, hi). *done_r: everything below it is gone (hi when there was no
+ * more). */
 static int remove_some(struct slice *c, struct lev_squeue *q, uint64_t lo, uint64_t hi,
                        uint64_t *done_r)
 {
@@ -129,7 +130,8 @@ static int purge_spilled(struct slice *c, struct lev_squeue *q)
 
 static bool complete(const struct lev_squeue *q)
 {
-    return !q->garbage && !q->spill_garbage && (!q->live || (q->purged >= q->head && q->dead.n == 0));
+    return !q->garbage && !q->spill_garbage &&
+           (!q->live || (q->purged >= q->head && q->dead.n == 0));
 }
 
 static int purge_heads(struct slice *c)

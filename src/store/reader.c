@@ -1,8 +1,9 @@
 /* The reader: serves the read requests in order, from its own connection. See store_int.h.
  *
- * Each request is one read transaction: head, dead ranges and rows come from one snapshot. Rows of message
- * and spill are merged by position. A row that cannot be ends the request with LEV_ECORRUPT; the rows before
- * it are given. Rows come from a file that anybody may have written: nothing in them is trusted.
+ * Each request is one read transaction: head, dead ranges and rows come from one snapshot. Rows of
+ * message and spill are merged by position. A row that cannot be ends the request with
+ * LEV_ECORRUPT; the rows before it are given. Rows come from a file that anybody may have written:
+ * nothing in them is trusted.
  *
  * Thread: its own, but for lev_reader_read (any), and new, start, free (the opener's). */
 #include "store/store_int.h"
@@ -35,9 +36,6 @@ enum {
 #undef X
         RD_COUNT
 };
-
-enum { COL_ID, COL_FLAGS, COL_EXPIRES, COL_EXPIRATION, COL_BODY_ID, COL_EXCHANGE, COL_KEY, COL_PROPS,
-       COL_BODY };
 
 /* Dead rows stepped over one by one; a longer dead range is jumped over by a new seek. */
 enum { JUMP_MIN = 32 };
@@ -73,14 +71,14 @@ struct serving {
     size_t bytes, cap;
 };
 
-/* ---- Cursors ---------------------------------------------------------------------------------- */
+/* ---- Cursors ---- */
 
 static int cursor_next(struct cursor *c)
 {
     int rc = sqlite3_step(c->st);
     c->valid = rc == SQLITE_ROW;
     if (c->valid)
-        c->pos = LEV_ID_POS(sqlite3_column_int64(c->st, COL_ID));
+        c->pos = LEV_ID_POS(sqlite3_column_int64(c->st, LEV_COL_ID));
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -131,7 +129,7 @@ static int read_head(struct serving *v, uint64_t *head_r)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? reset : rc;
 }
 
-/* ---- Rows ------------------------------------------------------------------------------------- */
+/* ---- Rows ---- */
 
 /* A column's octets, if its type is one that can be there. */
 static bool octets(sqlite3_stmt *st, int col, size_t max, struct lev_bytes *b_r)
@@ -158,18 +156,18 @@ struct parts {
 
 static bool row_parts(sqlite3_stmt *st, struct parts *p)
 {
-    if (sqlite3_column_type(st, COL_FLAGS) != SQLITE_INTEGER)
+    if (sqlite3_column_type(st, LEV_COL_FLAGS) != SQLITE_INTEGER)
         return false;
-    p->flags = (uint64_t)sqlite3_column_int64(st, COL_FLAGS);
-    if (p->flags > LEV_ROW_FLAGS_MAX || !optional_int(st, COL_EXPIRES, 0, &p->expires) ||
-        !optional_int(st, COL_EXPIRATION, UINT64_MAX, &p->expiration) ||
-        !optional_int(st, COL_BODY_ID, 0, &p->body_id))
+    p->flags = (uint64_t)sqlite3_column_int64(st, LEV_COL_FLAGS);
+    if (p->flags > LEV_ROW_FLAGS_MAX || !optional_int(st, LEV_COL_EXPIRES, 0, &p->expires) ||
+        !optional_int(st, LEV_COL_EXPIRATION, UINT64_MAX, &p->expiration) ||
+        !optional_int(st, LEV_COL_BODY_ID, 0, &p->body_id))
         return false;
     p->body = LEV_EMPTY;
-    return octets(st, COL_EXCHANGE, UINT8_MAX, &p->exchange) &&
-           octets(st, COL_KEY, UINT8_MAX, &p->key) &&
-           octets(st, COL_PROPS, UINT32_MAX, &p->props) &&
-           (p->body_id != 0 || octets(st, COL_BODY, UINT32_MAX, &p->body));
+    return octets(st, LEV_COL_EXCHANGE, UINT8_MAX, &p->exchange) &&
+           octets(st, LEV_COL_KEY, UINT8_MAX, &p->key) &&
+           octets(st, LEV_COL_PROPS, UINT32_MAX, &p->props) &&
+           (p->body_id != 0 || octets(st, LEV_COL_BODY, UINT32_MAX, &p->body));
 }
 
 /* Points p->body at the shared body; the statement stays open for it. */
@@ -217,8 +215,7 @@ static int add_item(struct serving *v, const struct cursor *c, const struct part
     struct lev_msg *m = room_for_item(v) ? build(p) : NULL;
     if (!m)
         return SQLITE_NOMEM;
-    v->r->items[v->r->n_items++] =
-        (struct lev_read_item){c->pos, m, p->expires, c == &v->spilled};
+    v->r->items[v->r->n_items++] = (struct lev_read_item){c->pos, m, p->expires, c == &v->spilled};
     return SQLITE_OK;
 }
 
@@ -237,16 +234,13 @@ static int take_row(struct serving *v, const struct cursor *c, bool *full_r)
         *full_r = r->n_items > 0 && (r->n_items >= r->max_items || v->bytes > r->max_bytes);
         if (!*full_r)
             rc = add_item(v, c, &p);
-    } else {
-        lev_log_error("store %s: damaged row: queue %u, position %llu", v->rd->s->path, r->queue_id,
-                      (unsigned long long)c->pos);
     }
     if (p.body_id != 0)
         (void)sqlite3_reset(v->rd->st[RD_BODY]); /* what step said has been seen */
     return rc;
 }
 
-/* ---- Requests --------------------------------------------------------------------------------- */
+/* ---- Requests ---- */
 
 /* Is the row of message under the cursor dead? Then the cursor is moved on. */
 static int skip_dead(struct serving *v, bool *skipped_r)
@@ -341,8 +335,8 @@ static void serve(struct lev_reader *rd, struct lev_read *r)
     if (rc == SQLITE_OK)
         rc = serve_rows(&v);
     if (rc != SQLITE_OK && rc != SQLITE_NOMEM)
-        lev_log_error("store %s: cannot read queue %u: %s", rd->s->path, r->queue_id,
-                      sqlite3_errstr(rc));
+        lev_log_error("store %s: cannot read queue %u at position %llu: %s", rd->s->path,
+                      r->queue_id, (unsigned long long)r->reached, sqlite3_errstr(rc));
     for (int i = RD_HEAD; i < RD_COUNT; i++)
         (void)sqlite3_reset(rd->st[i]); /* repeats the error of the last step, seen above */
     if (!sqlite3_get_autocommit(rd->db)) {
@@ -356,7 +350,7 @@ static void serve(struct lev_reader *rd, struct lev_read *r)
     LEV_STAT_ADD(rd->s, read_items, r->n_items);
 }
 
-/* ---- The thread ------------------------------------------------------------------------------- */
+/* ---- The thread ---- */
 
 /* The next request; NULL: stop. */
 static struct lev_read *next_request_worker(struct lev_reader *rd)

@@ -1,9 +1,9 @@
 /* Heads and dead ranges. See store_int.h and the part "Settling" of broker/store.h.
  *
- * Settling changes memory only; lev_apply_queue writes what came of it once per transaction. Rows are never
- * looked at but to move a head over a gap: positions that never had a row. Then the first row stored at or
- * behind the head bounds it; live_row remembers that row while it lives, so that a queue whose head
- * stands still costs nothing. */
+ * Settling changes memory only; lev_apply_queue writes what came of it once per transaction. Rows
+ * are never looked at but to move a head over a gap: positions that never had a row. Then the first
+ * row stored at or behind the head bounds it; live_row remembers that row while it lives, so that a
+ * queue whose head stands still costs nothing. */
 #include "store/store_int.h"
 
 /* Gaps a head passes in one transaction; the rest is for the next one. */
@@ -80,10 +80,9 @@ static int pass_gap(struct lev_store_sqlite *s, struct lev_squeue *q, bool *more
 {
     uint64_t id, lo, hi;
     *more_r = false;
-    int rc = q->head > LEV_POSITION_MAX
-                 ? SQLITE_OK
-                 : lev_state_first(s, LEV_ST_FIRST, LEV_ID(q->id, q->head),
-                                   LEV_ID(q->id, LEV_POSITION_MAX), &id);
+    int rc = q->head > LEV_POSITION_MAX ? SQLITE_OK
+                                        : lev_state_first(s, LEV_ST_FIRST, LEV_ID(q->id, q->head),
+                                                          LEV_ID(q->id, LEV_POSITION_MAX), &id);
     if (rc != SQLITE_OK || q->head > LEV_POSITION_MAX)
         return rc;
     if (id == LEV_NO_POS) {

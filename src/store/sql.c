@@ -115,8 +115,8 @@ static int create_schema(sqlite3 *db, int64_t app_id, int64_t version, const cha
     return rc;
 }
 
-int lev_sql_schema(sqlite3 *db, const char *path, int64_t app_id, int64_t version, const char *schema,
-                   char *errbuf, size_t errsize)
+int lev_sql_schema(sqlite3 *db, const char *path, int64_t app_id, int64_t version,
+                   const char *schema, char *errbuf, size_t errsize)
 {
     int64_t tables = 0, id = 0, found = 0;
     int rc = lev_sql_get_int(db, "SELECT count(*) FROM sqlite_master", &tables);
@@ -137,9 +137,8 @@ int lev_sql_schema(sqlite3 *db, const char *path, int64_t app_id, int64_t versio
         return LEV_EVERSION;
     }
     if (found != version) {
-        snprintf(errbuf, errsize,
-                 "%s has schema version %lld; this Leveret reads version %lld: %s", path,
-                 (long long)found, (long long)version,
+        snprintf(errbuf, errsize, "%s has schema version %lld; this Leveret reads version %lld: %s",
+                 path, (long long)found, (long long)version,
                  found > version ? "use a newer Leveret" : "it cannot be upgraded");
         return LEV_EVERSION;
     }

@@ -1,5 +1,5 @@
-/* Small helpers over SQLite: opening, statements, errors. Functions return SQLite result codes (SQLITE_OK is 0)
- * unless they say otherwise. */
+/* Small helpers over SQLite: opening, statements, errors. Functions return SQLite result codes
+ * (SQLITE_OK is 0) unless they say otherwise. */
 #ifndef LEV_STORE_SQL_H
 #define LEV_STORE_SQL_H
 
@@ -7,15 +7,15 @@
 
 #include "base/bytes.h"
 
-/* Once per process, before the first connection: no memory statistics (they cost a global lock on each
- * allocation). Called by lev_sql_open. */
+/* Once per process, before the first connection: no memory statistics (they cost a global lock on
+ * each allocation). Called by lev_sql_open. */
 void lev_sql_init(void);
 
 /* A LEV_E* for an SQLite result code (0 for SQLITE_OK, _ROW and _DONE). */
 int lev_sql_err(int rc);
 
-/* Opens path read-write, creating it when asked to, with busy time-out and the pragmas every connection has.
- * On failure *db_r is NULL and errbuf has one line. */
+/* Opens path read-write, creating it when asked to, with busy time-out and the pragmas every
+ * connection has. On failure *db_r is NULL and errbuf has one line. */
 int lev_sql_open(const char *path, const char *vfs, bool create, sqlite3 **db_r, char *errbuf,
                  size_t errsize);
 
@@ -31,12 +31,14 @@ int lev_sql_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **st_r);
 /* Runs a bound statement that gives no rows, and resets it. */
 int lev_sql_run(sqlite3_stmt *st);
 
-/* Makes an empty database into ours, or checks that it is ours and of this version: pragma application_id is
- * app_id and user_version is version. schema creates everything. Returns a LEV_E*, with one line in errbuf. */
-int lev_sql_schema(sqlite3 *db, const char *path, int64_t app_id, int64_t version, const char *schema,
-                   char *errbuf, size_t errsize);
+/* Makes an empty database into ours, or checks that it is ours and of this version: pragma
+ * application_id is app_id and user_version is version. schema creates everything. Returns a
+ * LEV_E*, with one line in errbuf. */
+int lev_sql_schema(sqlite3 *db, const char *path, int64_t app_id, int64_t version,
+                   const char *schema, char *errbuf, size_t errsize);
 
-/* Binding: rc accumulates, so that one check at the end does. Borrow b until the statement is done. */
+/* Binding: rc accumulates, so that one check at the end does. Borrow b until the statement is done.
+ */
 static inline void lev_sql_int(int *rc, sqlite3_stmt *st, int i, uint64_t v)
 {
     *rc |= sqlite3_bind_int64(st, i, (int64_t)v);

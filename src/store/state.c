@@ -1,13 +1,13 @@
 /* Queues as the writer knows them. See store_int.h.
  *
- * A hash table by queue id, open addressing with removal by shifting back. A queue is in it while it
- * has a row, or rows of it are still to be removed. */
+ * A hash table by queue id, open addressing with removal by shifting back. A queue is in it while
+ * it has a row, or rows of it are still to be removed. */
 #include "store/store_int.h"
 
 #include "base/err.h"
 #include "base/log.h"
 
-/* ---- The table -------------------------------------------------------------------------------- */
+/* ---- The table ---- */
 
 static size_t home(const struct lev_state *t, uint32_t id)
 {
@@ -137,7 +137,7 @@ bool lev_store_queue_id_free(struct lev_store *store, uint32_t queue_id)
     return is_free;
 }
 
-/* ---- Lists and counts ------------------------------------------------------------------------- */
+/* ---- Lists and counts ---- */
 
 void lev_state_touch(struct lev_state *t, struct lev_squeue *q)
 {
@@ -194,7 +194,7 @@ int lev_state_first(struct lev_store_sqlite *s, enum lev_statement st, uint64_t 
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? reset : rc;
 }
 
-/* ---- Loading ---------------------------------------------------------------------------------- */
+/* ---- Loading ---- */
 
 /* Calls row for each row of sql. row returns false for one that cannot be. */
 static int each(sqlite3 *db, const char *sql, bool (*row)(struct lev_state *t, sqlite3_stmt *st),
@@ -226,8 +226,8 @@ static bool load_queue(struct lev_state *t, sqlite3_stmt *st)
     for (int i = 0; i < 6; i++)
         v[i] = sqlite3_column_int64(st, i);
     if (v[0] < 1 || !in_range(v[0], LEV_QUEUE_ID_MAX) || !in_range(v[1], LEV_POSITION_MAX + 1) ||
-        !in_range(v[2], LEV_POSITION_MAX + 1) || !in_range(v[3], LEV_POSITION_MAX + 1) || v[4] < 0 ||
-        v[5] < 0)
+        !in_range(v[2], LEV_POSITION_MAX + 1) || !in_range(v[3], LEV_POSITION_MAX + 1) ||
+        v[4] < 0 || v[5] < 0)
         return false;
     struct lev_squeue *q = add(t, (uint32_t)v[0]);
     q->live = true;
@@ -278,8 +278,8 @@ static bool load_spill_garbage(struct lev_state *t, sqlite3_stmt *st)
 static int load(sqlite3 *db, struct lev_state *t)
 {
     int64_t body = 0, spilled = 0;
-    int rc = each(db, "SELECT queue_id,head,next_pos,delivered_to,count,bytes FROM queue", load_queue,
-                  t);
+    int rc = each(db, "SELECT queue_id,head,next_pos,delivered_to,count,bytes FROM queue",
+                  load_queue, t);
     if (rc == SQLITE_OK)
         rc = each(db, "SELECT id,hi FROM dead ORDER BY id", load_dead, t);
     if (rc == SQLITE_OK)

@@ -1,16 +1,20 @@
 /* What the parts of the SQLite store share. See store_sqlite.h for what it is.
  *
- *   store_sqlite.c  life: open, recover, start, stop; the ops; the writer's loop
+ *   store_sqlite.c  life: open, start, stop; the ops
+ *   recover.c       definitions and counters read back
+ *   writer.c        transactions, the writer's loop
  *   state.c         queues as the writer knows them, loaded from the file
  *   apply.c         a batch becomes a transaction
  *   insert.c        message rows, shared bodies
+ *   rows.c          the virtual table lev_rows, which gives many rows to one INSERT
  *   settle.c        heads and dead ranges
  *   purge.c         dead rows are removed in slices; checkpoints
  *   reader.c        the reader's thread
  *
  * Invariants:
- *  1. Only the writer's thread (before the start: the opener's) touches db, the state and its queues; ids_mu
- *     guards the map against lev_store_queue_id_free, so changes of the map, and other threads' looks, hold it.
+ *  1. Only the writer's thread (before the start: the opener's) touches db, the state and its
+ * queues; ids_mu guards the map against lev_store_queue_id_free, so changes of the map, and other
+ * threads' looks, hold it.
  *  2. Between transactions the state says exactly what the file says. A transaction that fails is
  *     rolled back and the state is loaded afresh (reload) before the next.
  *  3. The reader judges what is dead by the file alone, in its own snapshot. */
@@ -26,26 +30,34 @@
 #include "store/store_sqlite.h"
 
 #define LEV_ID(queue_id, pos) ((uint64_t)(queue_id) << 40 | (pos))
-#define LEV_ID_POS(id) ((uint64_t)(id) & LEV_POSITION_MAX)
+#define LEV_ID_POS(id) ((uint64_t)(id)&LEV_POSITION_MAX)
 #define LEV_NO_POS UINT64_MAX
 
 /* Bodies longer than this that go to several queues are stored once. */
 enum { LEV_SHARE_BODY_MIN = 16 * 1024 };
 
+/* Columns of message, spill and lev_rows. */
+enum {
+    LEV_COL_ID,
+    LEV_COL_FLAGS,
+    LEV_COL_EXPIRES,
+    LEV_COL_EXPIRATION,
+    LEV_COL_BODY_ID,
+    LEV_COL_EXCHANGE,
+    LEV_COL_KEY,
+    LEV_COL_PROPS,
+    LEV_COL_BODY,
+};
+
 /* Message flags column. */
 enum { LEV_ROW_PERSISTENT = 1, LEV_ROW_PRIORITY_SHIFT = 8, LEV_ROW_FLAGS_MAX = 0xffff };
 
 // clang-format off
-#define MESSAGE_INSERT(table)                                                                      \
-    "INSERT OR REPLACE INTO " table                                                                \
-    "(id,flags,expires,expiration,body_id,exchange,routing_key,props,body)"                        \
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)"
-
 /* The writer's statements. */
 #define LEV_WRITER_STATEMENTS(X)                                                                   \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
     X(COMMIT, "COMMIT")                                                                            \
-    X(INSERT, MESSAGE_INSERT("message"))                                                           \
+    X(INSERT, "INSERT OR REPLACE INTO message SELECT * FROM lev_rows")                             \
     X(FIRST, "SELECT id FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")              \
     X(DELETE, "DELETE FROM message WHERE id BETWEEN ?1 AND ?2")                                    \
     X(SHARED, "SELECT body_id FROM message WHERE id BETWEEN ?1 AND ?2 AND body_id IS NOT NULL")    \
@@ -54,7 +66,7 @@ enum { LEV_ROW_PERSISTENT = 1, LEV_ROW_PRIORITY_SHIFT = 8, LEV_ROW_FLAGS_MAX = 0
     X(BODY_UNREF, "UPDATE body_refs SET refs=refs-1 WHERE id=?1 RETURNING refs")                   \
     X(BODY_DELETE, "DELETE FROM body WHERE id=?1")                                                 \
     X(BODY_REFS_DELETE, "DELETE FROM body_refs WHERE id=?1")                                       \
-    X(SPILL, MESSAGE_INSERT("spill"))                                                              \
+    X(SPILL, "INSERT OR REPLACE INTO spill SELECT * FROM lev_rows")                                \
     X(SPILL_FIRST, "SELECT id FROM spill WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")          \
     X(SPILL_DELETE, "DELETE FROM spill WHERE id BETWEEN ?1 AND ?2")                                \
     X(SPILL_GARBAGE_ADD, "INSERT INTO spill_garbage(id,hi) VALUES(?1,?2)"                          \
@@ -98,12 +110,12 @@ struct lev_squeue {
     bool changed;       /* its row is to be written with this transaction */
     bool settled;       /* something died in this transaction: the head may move */
     uint64_t head, next_pos, delivered_to, count, bytes;
-    uint64_t live_row;         /* a live row known to be stored here, none before it; or LEV_NO_POS */
-    uint64_t purged;           /* no rows are left below; <= head while live */
-    uint64_t dead_rows;        /* rows that died and are still stored, as far as known */
+    uint64_t live_row;  /* a live row known to be stored here, none before it; or LEV_NO_POS */
+    uint64_t purged;    /* no rows are left below; <= head while live */
+    uint64_t dead_rows; /* rows that died and are still stored, as far as known */
     uint64_t dead_bytes;
-    struct lev_ivset dead;     /* above head */
-    struct lev_list purge_node; /* in lev_state.purge */
+    struct lev_ivset dead;            /* above head */
+    struct lev_list purge_node;       /* in lev_state.purge */
     size_t first_insert, last_insert; /* chain in lev_state.inserts, of this transaction */
 };
 
@@ -119,8 +131,8 @@ enum { LEV_NO_INSERT = -1 };
 struct lev_state {
     struct lev_squeue **slots; /* open addressing by id */
     size_t n, cap;
-    struct lev_squeue *last; /* looked up last */
-    struct lev_list purge;   /* queues that may have dead rows */
+    struct lev_squeue *last;        /* looked up last */
+    struct lev_list purge;          /* queues that may have dead rows */
     uint64_t dead_rows, dead_bytes; /* sums */
     uint64_t next_body_id;
     bool shared;  /* there may be rows in body */
@@ -130,6 +142,18 @@ struct lev_state {
     size_t n_touched, cap_touched;
     struct lev_insert *inserts;
     size_t n_inserts, cap_inserts;
+};
+
+/* A row to be written. */
+struct lev_row {
+    const struct lev_op *op; /* ENQUEUE or SPILL */
+    uint64_t body_id;        /* 0: the body is in the row */
+};
+
+/* What lev_rows gives, in this order. */
+struct lev_rows {
+    struct lev_row *v;
+    size_t n, cap;
 };
 
 /* A body stored once in this transaction. */
@@ -149,10 +173,11 @@ struct lev_store_sqlite {
     sqlite3 *db;
     sqlite3_stmt *st[LEV_ST_COUNT];
     struct lev_state state;
-    bool reload;    /* state must be loaded before the next transaction */
-    bool synced;    /* synchronous=FULL is in force */
-    int wal_frames; /* at the last commit */
+    bool reload;       /* state must be loaded before the next transaction */
+    bool synced;       /* synchronous=FULL is in force */
+    int wal_frames;    /* at the last commit */
     int checkpoint_at; /* frames at which the next checkpoint is tried */
+    struct lev_rows rows;
     struct lev_shared *shared; /* sorted by msg; of the transaction */
     size_t n_shared, cap_shared;
     pthread_mutex_t ids_mu;
@@ -207,12 +232,18 @@ void lev_apply_committed(struct lev_store_sqlite *s);
 /* Writes q's row and dead ranges if they changed. */
 int lev_apply_queue(struct lev_store_sqlite *s, struct lev_squeue *q);
 
+/* --- rows.c --- */
+/* Makes the table lev_rows in db, giving rows (borrowed). */
+int lev_rows_register(sqlite3 *db, struct lev_rows *rows);
+void lev_rows_add(struct lev_rows *rows, const struct lev_op *op, uint64_t body_id);
+
 /* --- insert.c --- */
 void lev_insert_add(struct lev_state *t, struct lev_squeue *q, const struct lev_op *op);
 /* Writes the rows of all touched queues. */
 int lev_insert_flush(struct lev_store_sqlite *s);
 int lev_insert_spill(struct lev_store_sqlite *s, const struct lev_op *op);
-/* Removes the rows with id in [from, to], and shared bodies nobody needs any more; counts the rows. */
+/* Removes the rows with id in [from, to], and shared bodies nobody needs any more; counts the rows.
+ */
 int lev_insert_delete(struct lev_store_sqlite *s, uint64_t from, uint64_t to, uint64_t *rows_r);
 
 /* --- settle.c --- */
@@ -234,11 +265,17 @@ int lev_purge_queue(struct lev_store_sqlite *s, struct lev_squeue *q);
 /* Copies the WAL into the file when it is long; force: whenever it is worth it. */
 void lev_checkpoint(struct lev_store_sqlite *s, bool force);
 
-/* --- transactions: store_sqlite.c --- */
+/* --- writer.c --- */
 int lev_store_begin(struct lev_store_sqlite *s, bool synced);
 int lev_store_commit(struct lev_store_sqlite *s);
 /* Rolls back, and has the state loaded anew. */
 void lev_store_rollback(struct lev_store_sqlite *s);
+
+int lev_writer_on_wal(void *ctx, sqlite3 *db, const char *name, int frames);
+void lev_writer_wake(struct lev_store_sqlite *s);
+int lev_writer_start(struct lev_store_sqlite *s);
+/* Has everything the client still has written, and ends the thread. */
+void lev_writer_stop(struct lev_store_sqlite *s);
 
 /* --- reader.c --- */
 int lev_reader_new(struct lev_store_sqlite *s, char *errbuf);

@@ -1,8 +1,8 @@
 /* The store in memory. See store_mem.h.
  *
- * A plain model of what broker/store.h promises: rows are kept per queue in position order and die one by
- * one. It is deliberately simple; the SQLite store is tested against it.
- * Invariant: rows.v is sorted by pos, without duplicates; n_dead of them are dead (msg NULL). */
+ * A plain model of what broker/store.h promises: rows are kept per queue in position order and die
+ * one by one. It is deliberately simple; the SQLite store is tested against it. Invariant: rows.v
+ * is sorted by pos, without duplicates; n_dead of them are dead (msg NULL). */
 #include "store/store_mem.h"
 
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static struct mem_store *mem(struct lev_store *s)
     return LEV_CONTAINER(s, struct mem_store, base);
 }
 
-/* ---- Rows ------------------------------------------------------------------------------------- */
+/* ---- Rows ---- */
 
 /* Index of the first row at or after pos. */
 static size_t rows_at(const struct rows *r, uint64_t pos)
@@ -114,7 +114,7 @@ static void rows_deinit(struct rows *r)
     *r = (struct rows){0};
 }
 
-/* ---- Queues ----------------------------------------------------------------------------------- */
+/* ---- Queues ---- */
 
 static size_t queue_index(const struct mem_store *m, uint32_t id)
 {
@@ -163,7 +163,7 @@ static void queue_delete(struct mem_store *m, uint32_t id)
     memmove(m->queues + i, m->queues + i + 1, (m->n_queues - i) * sizeof(struct mqueue *));
 }
 
-/* ---- Topology --------------------------------------------------------------------------------- */
+/* ---- Topology ---- */
 
 static void exchange_delete(struct mem_store *m, struct lev_bytes name)
 {
@@ -216,7 +216,7 @@ static void queue_add(struct mem_store *m, const struct lev_queue_def *d)
     q->def = lev_queue_def_copy(d);
 }
 
-/* ---- The writer's half ------------------------------------------------------------------------ */
+/* ---- The writer's half ---- */
 
 static void subtract(struct mqueue *q, uint64_t count, uint64_t bytes)
 {
@@ -347,7 +347,7 @@ size_t lev_store_mem_run_writer(struct lev_store *s)
     }
 }
 
-/* ---- The reader's half ------------------------------------------------------------------------ */
+/* ---- The reader's half ---- */
 
 static struct lev_msg *copy_msg(const struct lev_msg *x)
 {
@@ -435,7 +435,7 @@ size_t lev_store_mem_run(struct lev_store *s)
     return total;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 
 static void mem_wake(struct lev_store *s)
 {
@@ -514,7 +514,7 @@ void lev_store_mem_recover(struct lev_store *s, const struct lev_recovery *recov
         recovery->binding(ctx, m->bindings[i]);
 }
 
-/* ---- Knobs and views -------------------------------------------------------------------------- */
+/* ---- Knobs and views ---- */
 
 void lev_store_mem_fail(struct lev_store *s, int rc)
 {

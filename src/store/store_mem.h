@@ -1,7 +1,7 @@
 /* A store in memory for tests: struct lev_store_ops driven by hand, one thread, no clock.
  *
- * Nothing happens until lev_store_mem_run. What was "committed" survives lev_store_mem_crash; spilled
- * messages, batches not yet done and reads not yet served do not. */
+ * Nothing happens until lev_store_mem_run. What was "committed" survives lev_store_mem_crash;
+ * spilled messages, batches not yet done and reads not yet served do not. */
 #ifndef LEV_STORE_STORE_MEM_H
 #define LEV_STORE_STORE_MEM_H
 
@@ -16,19 +16,21 @@ void lev_store_mem_free(struct lev_store **s);
 void lev_store_mem_start(struct lev_store *s, const struct lev_store_client *client, void *ctx);
 
 /* Takes and commits until take gives NULL, then serves the queued reads, until nothing is left.
- * Returns how many batches were done and reads served. While failing, one batch is held and tried again
- * at each run; reads are still served. */
+ * Returns how many batches were done and reads served. While failing, one batch is held and tried
+ * again at each run; reads are still served. */
 size_t lev_store_mem_run(struct lev_store *s);
 /* Only one half of it. */
 size_t lev_store_mem_run_writer(struct lev_store *s);
 size_t lev_store_mem_run_reader(struct lev_store *s);
 
-/* rc < 0: commits fail from now on (trouble(rc) at the next attempt); 0: they work again (trouble(0)). */
+/* rc < 0: commits fail from now on (trouble(rc) at the next attempt); 0: they work again
+ * (trouble(0)). */
 void lev_store_mem_fail(struct lev_store *s, int rc);
 /* The same for reads: served with rc, no items, reached == from. */
 void lev_store_mem_fail_reads(struct lev_store *s, int rc);
 
-/* As if the process had died: frees the held batch and queued reads, forgets spill and the client. */
+/* As if the process had died: frees the held batch and queued reads, forgets spill and the client.
+ */
 void lev_store_mem_crash(struct lev_store *s);
 /* As lev_store_recover; always succeeds. */
 void lev_store_mem_recover(struct lev_store *s, const struct lev_recovery *recovery, void *ctx);

@@ -1,11 +1,12 @@
 /* The durable store of one vhost: dir/vhost.db, an SQLite file in WAL mode (schema: schema.h).
  *
- * Two threads belong to a started store: the writer, the only one that ever changes the file, and the
- * reader. The client's callbacks (broker/store.h) come from these two. Everything else may be called from
- * the thread that opened the store; lev_store_queue_id_free, lev_store_get_stats and the ops from any.
+ * Two threads belong to a started store: the writer, the only one that ever changes the file, and
+ * the reader. The client's callbacks (broker/store.h) come from these two. Everything else may be
+ * called from the thread that opened the store; lev_store_queue_id_free, lev_store_get_stats and
+ * the ops from any.
  *
- * Nobody else may hold the directory: the data directory's lock (datadir.h) sees to that. Looking in with
- * `sqlite3 vhost.db` while the broker runs is fine. */
+ * Nobody else may hold the directory: the data directory's lock (datadir.h) sees to that. Looking
+ * in with `sqlite3 vhost.db` while the broker runs is fine. */
 #ifndef LEV_STORE_STORE_SQLITE_H
 #define LEV_STORE_STORE_SQLITE_H
 
@@ -15,8 +16,9 @@ enum { LEV_STORE_ERR_MAX = 512 };
 
 /* 0 or NULL anywhere: the default. */
 struct lev_store_options {
-    uint64_t wal_limit_bytes;     /* checkpoint when the WAL is longer (64 MiB) */
-    uint64_t garbage_limit_rows;  /* dead rows that may stay stored while the writer is busy (200,000) */
+    uint64_t wal_limit_bytes; /* checkpoint when the WAL is longer (64 MiB) */
+    uint64_t
+        garbage_limit_rows; /* dead rows that may stay stored while the writer is busy (200,000) */
     uint64_t garbage_limit_bytes; /* the same in octets (256 MiB) */
     uint32_t slice_ms;            /* longest slice of clearing up between commits (10) */
     uint32_t retry_ms;            /* pause before a failed commit is tried again (1000) */
@@ -41,15 +43,15 @@ struct lev_store_stats {
     uint64_t wal_bytes;             /* WAL length at the last commit */
 };
 
-/* Opens (creating what is missing; dir itself must exist) and checks the schema version. Empties spill.
- * options may be NULL. On failure returns LEV_EVERSION, LEV_ECORRUPT, LEV_EFULL, LEV_EBUSY, LEV_EIO or
- * LEV_ENOMEM with one line in errbuf, and *store_r is NULL. */
+/* Opens (creating what is missing; dir itself must exist) and checks the schema version. Empties
+ * spill. options may be NULL. On failure returns LEV_EVERSION, LEV_ECORRUPT, LEV_EFULL, LEV_EBUSY,
+ * LEV_EIO or LEV_ENOMEM with one line in errbuf, and *store_r is NULL. */
 int lev_store_open(const char *dir, const struct lev_store_options *options,
                    struct lev_store **store_r, char errbuf[LEV_STORE_ERR_MAX])
     __attribute__((warn_unused_result));
 
-/* Calls back all exchanges, then all queues, then all bindings. Before lev_store_start. 0 or an error as
- * above (text logged); what was called back until then stands. */
+/* Calls back all exchanges, then all queues, all bindings, and used ids. Before lev_store_start. 0
+ * or an error as above (text logged); what was called back until then stands. */
 int lev_store_recover(struct lev_store *s, const struct lev_recovery *recovery, void *ctx)
     __attribute__((warn_unused_result));
 
@@ -57,15 +59,16 @@ int lev_store_recover(struct lev_store *s, const struct lev_recovery *recovery, 
 int lev_store_start(struct lev_store *s, const struct lev_store_client *client, void *ctx)
     __attribute__((warn_unused_result));
 
-/* Takes and commits everything the client still has, serves the reads still queued, ends the threads,
- * checkpoints, closes and frees; works on a store that was never started, too. If the disk keeps failing
- * for stop_patience_ms, the unfinished batch is freed without done and an error is logged. The client must not
- * call wake or read any more; its callbacks still come during the call, so not under the client's lock.
- * Accepts a pointer to NULL; leaves NULL. */
+/* Takes and commits everything the client still has, serves the reads still queued, ends the
+ * threads, checkpoints, closes and frees; works on a store that was never started, too. If the disk
+ * keeps failing for stop_patience_ms, the unfinished batch is freed without done and an error is
+ * logged. The client must not call wake or read any more; its callbacks still come during the call,
+ * so not under the client's lock. Accepts a pointer to NULL; leaves NULL. */
 void lev_store_stop(struct lev_store **s);
 
-/* True when nothing stored belongs to this queue id: neither a queue's row nor rows of a deleted queue that
- * are still to be removed. (Queues the store was never told of are the caller's to know.) */
+/* True when nothing stored belongs to this queue id: neither a queue's row nor rows of a deleted
+ * queue that are still to be removed. (Queues the store was never told of are the caller's to
+ * know.) */
 bool lev_store_queue_id_free(struct lev_store *s, uint32_t queue_id);
 
 void lev_store_get_stats(struct lev_store *s, struct lev_store_stats *stats_r);

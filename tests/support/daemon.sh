@@ -1,6 +1,7 @@
 # Shell functions that start and stop the daemon for a test. Source it; needs $LEVERETD.
 #
-#   daemon_start DIR LOG [options]   start on a port of its choosing; sets DAEMON_PID, DAEMON_PORT
+#   daemon_start DIR LOG [options]   start on a port of its choosing (with --loops $LEVERET_TEST_LOOPS
+#                                    when that is set); sets DAEMON_PID, DAEMON_PORT
 #   daemon_stop                      SIGTERM; returns the daemon's exit status
 #   daemon_kill                      SIGKILL, when it still runs: for an EXIT trap
 #
@@ -10,7 +11,8 @@ daemon_start() {
     daemon_dir=$1 daemon_log=$2
     shift 2
     : >"$daemon_log"
-    "$LEVERETD" --port 0 --data-dir "$daemon_dir" "$@" >>"$daemon_log" 2>&1 &
+    "$LEVERETD" --port 0 --data-dir "$daemon_dir" \
+        ${LEVERET_TEST_LOOPS:+--loops "$LEVERET_TEST_LOOPS"} "$@" >>"$daemon_log" 2>&1 &
     DAEMON_PID=$!
     DAEMON_PORT=
     daemon_tries=0

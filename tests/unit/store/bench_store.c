@@ -48,7 +48,8 @@ static void commit(double *cpu, double *wall)
 
 static void say(const char *what, uint32_t size, uint32_t n, double cpu, double wall)
 {
-    printf("%-26s %5u B: %6.3f us CPU, %6.3f us elapsed\n", what, size, cpu * 1e6 / n, wall * 1e6 / n);
+    printf("%-26s %5u B: %6.3f us CPU, %6.3f us elapsed\n", what, size, cpu * 1e6 / n,
+           wall * 1e6 / n);
 }
 
 static void bench_size(uint32_t size, uint32_t n, uint32_t batch)
@@ -106,8 +107,8 @@ static void bench_purge(const char *dir)
         lev_store_get_stats(store, &s);
     } while (s.garbage_rows > 0);
     printf("purge: %.3f us elapsed, %.3f us CPU a row (%llu rows); %s\n",
-           (double)s.purge_ns / 1e3 / (double)s.purged_rows, (cpu_s() - c) * 1e6 / (double)s.purged_rows,
-           (unsigned long long)s.purged_rows, dir);
+           (double)s.purge_ns / 1e3 / (double)s.purged_rows,
+           (cpu_s() - c) * 1e6 / (double)s.purged_rows, (unsigned long long)s.purged_rows, dir);
 }
 
 static void bench_alone(void)

@@ -1,4 +1,5 @@
-/* An SQLite VFS over the default one that fails when told to. Counters are for the whole process. */
+/* An SQLite VFS over the default one that fails when told to. Counters are for the whole process.
+ */
 #ifndef LEV_TESTS_STORE_FAULTFS_H
 #define LEV_TESTS_STORE_FAULTFS_H
 

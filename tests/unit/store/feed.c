@@ -13,7 +13,7 @@
 
 enum { PATIENCE_S = 30 };
 
-/* ---- The client ------------------------------------------------------------------------------- */
+/* ---- The client ---- */
 
 static struct lev_batch *batch_new(uint64_t id)
 {
@@ -84,7 +84,7 @@ void feed_deinit(struct feed *f)
     pthread_cond_destroy(&f->cond);
 }
 
-/* ---- Messages --------------------------------------------------------------------------------- */
+/* ---- Messages ---- */
 
 static uint8_t octet(uint32_t seed, uint32_t i)
 {
@@ -121,7 +121,7 @@ void feed_check_msg(const struct lev_msg *m, uint32_t body_len, uint32_t seed)
     lev_msg_unref(&want);
 }
 
-/* ---- Operations ------------------------------------------------------------------------------- */
+/* ---- Operations ---- */
 
 static struct lev_op *push(struct feed *f, const struct lev_op *op)
 {
@@ -163,7 +163,8 @@ void feed_queue(struct feed *f, uint32_t queue_id, const char *name)
 static void message(struct feed *f, enum lev_op_kind kind, uint32_t queue_id, uint64_t pos,
                     struct lev_msg *m)
 {
-    struct lev_op op = {.kind = (uint8_t)kind, .queue_id = queue_id, .pos = pos, .size = m->body_len};
+    struct lev_op op = {
+        .kind = (uint8_t)kind, .queue_id = queue_id, .pos = pos, .size = m->body_len};
     op.u.msg = m;
     op.expires_at_ms = pos % 2 ? 1000 + pos : 0;
     add(f, &op);
@@ -184,10 +185,11 @@ void feed_spill(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t body_l
     message(f, LEV_OP_SPILL, queue_id, pos, feed_msg(body_len, seed));
 }
 
-void feed_settle_flags(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t size, uint8_t flags)
+void feed_settle_flags(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t size,
+                       uint8_t flags)
 {
-    struct lev_op op = {.kind = LEV_OP_SETTLE, .flags = flags, .queue_id = queue_id, .pos = pos,
-                        .size = size};
+    struct lev_op op = {
+        .kind = LEV_OP_SETTLE, .flags = flags, .queue_id = queue_id, .pos = pos, .size = size};
     add(f, &op);
 }
 
@@ -196,11 +198,14 @@ void feed_settle(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t size)
     feed_settle_flags(f, queue_id, pos, size, 0);
 }
 
-void feed_settle_range(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end, uint32_t count,
-                       uint64_t bytes)
+void feed_settle_range(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end,
+                       uint32_t count, uint64_t bytes)
 {
-    struct lev_op op = {.kind = LEV_OP_SETTLE_RANGE, .queue_id = queue_id, .pos = pos,
-                        .count = count, .bytes = bytes};
+    struct lev_op op = {.kind = LEV_OP_SETTLE_RANGE,
+                        .queue_id = queue_id,
+                        .pos = pos,
+                        .count = count,
+                        .bytes = bytes};
     op.u.end = end;
     add(f, &op);
 }
@@ -214,8 +219,8 @@ void feed_unspill(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end)
 
 void feed_exchange(struct feed *f, enum lev_op_kind kind, const char *name)
 {
-    struct lev_exchange_def d = {true, false, true, lev_bytes_str(name), LEV_LIT("topic"),
-                                 LEV_LIT("xargs")};
+    struct lev_exchange_def d = {
+        true, false, true, lev_bytes_str(name), LEV_LIT("topic"), LEV_LIT("xargs")};
     struct lev_op op = {.kind = (uint8_t)kind};
     op.u.def = lev_exchange_def_copy(&d);
     add(f, &op);
@@ -224,8 +229,8 @@ void feed_exchange(struct feed *f, enum lev_op_kind kind, const char *name)
 void feed_binding(struct feed *f, enum lev_op_kind kind, const char *source, const char *queue,
                   const char *key)
 {
-    struct lev_binding_def d = {true, lev_bytes_str(source), lev_bytes_str(queue), lev_bytes_str(key),
-                                LEV_EMPTY};
+    struct lev_binding_def d = {true, lev_bytes_str(source), lev_bytes_str(queue),
+                                lev_bytes_str(key), LEV_EMPTY};
     struct lev_op op = {.kind = (uint8_t)kind};
     op.u.def = lev_binding_def_copy(&d);
     add(f, &op);
@@ -241,7 +246,7 @@ void feed_mark(struct feed *f, uint32_t queue_id, uint64_t next_pos, uint64_t de
     pthread_mutex_unlock(&f->mu);
 }
 
-/* ---- Waiting ---------------------------------------------------------------------------------- */
+/* ---- Waiting ---- */
 
 static struct timespec deadline(void)
 {
@@ -256,6 +261,13 @@ static void await(struct feed *f, const struct timespec *until, const char *what
 {
     if (pthread_cond_timedwait(&f->cond, &f->mu, until) == ETIMEDOUT)
         ck_abort_msg("waited %d s for %s", PATIENCE_S, what);
+}
+
+void feed_release(struct feed *f)
+{
+    pthread_mutex_lock(&f->mu);
+    f->hold = false;
+    pthread_mutex_unlock(&f->mu);
 }
 
 uint64_t feed_send(struct feed *f)
@@ -306,8 +318,12 @@ struct lev_read *feed_read(struct feed *f, uint32_t queue_id, uint64_t from, uin
                            size_t max_items, size_t max_bytes)
 {
     struct lev_read *r = lev_xcalloc(1, sizeof(*r));
-    *r = (struct lev_read){.queue_id = queue_id, .from = from, .to = to, .max_items = max_items,
-                           .max_bytes = max_bytes, .user = f};
+    *r = (struct lev_read){.queue_id = queue_id,
+                           .from = from,
+                           .to = to,
+                           .max_items = max_items,
+                           .max_bytes = max_bytes,
+                           .user = f};
     f->store->ops->read(f->store, r);
     if (f->pump)
         (void)f->pump(f->store);
@@ -322,7 +338,7 @@ struct lev_read *feed_read(struct feed *f, uint32_t queue_id, uint64_t from, uin
     return r;
 }
 
-/* ---- Recovery --------------------------------------------------------------------------------- */
+/* ---- Recovery ---- */
 
 static void on_exchange(void *ctx, const struct lev_exchange_def *d)
 {
@@ -352,7 +368,14 @@ static void on_binding(void *ctx, const struct lev_binding_def *d)
              LEV_FMT(d->destination), LEV_FMT(d->routing_key), d->to_queue);
 }
 
-const struct lev_recovery seen_recovery = {on_exchange, on_queue, on_binding};
+static void on_used_id(void *ctx, uint32_t queue_id)
+{
+    struct seen *s = ctx;
+    s->n_used++;
+    s->used_id = queue_id;
+}
+
+const struct lev_recovery seen_recovery = {on_exchange, on_queue, on_binding, on_used_id};
 
 const struct seen_queue *seen_queue(const struct seen *s, uint32_t id)
 {
@@ -362,7 +385,7 @@ const struct seen_queue *seen_queue(const struct seen *s, uint32_t id)
     return NULL;
 }
 
-/* ---- Directories ------------------------------------------------------------------------------ */
+/* ---- Directories ---- */
 
 char *feed_tmpdir(void)
 {

@@ -1,5 +1,6 @@
-/* A stand-in for the broker: fills batches, hands them to a store, waits for what comes back. Thread-safe; the test's
- * thread fills, the store's threads take. Waiting ends after 30 seconds with a failed test. */
+/* A stand-in for the broker: fills batches, hands them to a store, waits for what comes back.
+ * Thread-safe; the test's thread fills, the store's threads take. Waiting ends after 30 seconds
+ * with a failed test. */
 #ifndef LEV_TESTS_STORE_FEED_H
 #define LEV_TESTS_STORE_FEED_H
 
@@ -9,15 +10,16 @@
 
 struct feed {
     struct lev_store *store;
-    size_t (*pump)(struct lev_store *s); /* lev_store_mem_run, for a store without threads; or NULL */
+    size_t (*pump)(
+        struct lev_store *s); /* lev_store_mem_run, for a store without threads; or NULL */
     pthread_mutex_t mu;
     pthread_cond_t cond;
     struct lev_batch *open;
-    uint64_t done_id;  /* the last batch that was done */
-    int trouble_rc;    /* as last reported */
-    int troubles;      /* reports with rc < 0 */
-    int heals;         /* reports with rc == 0 */
-    bool hold;         /* take gives nothing: from the first operation until feed_send */
+    uint64_t done_id; /* the last batch that was done */
+    int trouble_rc;   /* as last reported */
+    int troubles;     /* reports with rc < 0 */
+    int heals;        /* reports with rc == 0 */
+    bool hold;        /* take gives nothing: from the first operation until feed_send */
     struct lev_read *loaded;
 };
 
@@ -35,14 +37,16 @@ void feed_check_msg(const struct lev_msg *m, uint32_t body_len, uint32_t seed);
 /* Append an operation; the store is not woken. */
 struct lev_op *feed_op(struct feed *f, enum lev_op_kind kind, uint32_t queue_id, uint64_t pos);
 void feed_queue(struct feed *f, uint32_t queue_id, const char *name);
-void feed_enqueue(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t body_len, uint32_t seed);
+void feed_enqueue(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t body_len,
+                  uint32_t seed);
 /* The same with a message of the caller's (borrowed). */
 void feed_enqueue_msg(struct feed *f, uint32_t queue_id, uint64_t pos, struct lev_msg *m);
 void feed_spill(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t body_len, uint32_t seed);
 void feed_settle(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t size);
-void feed_settle_flags(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t size, uint8_t flags);
-void feed_settle_range(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end, uint32_t count,
-                       uint64_t bytes);
+void feed_settle_flags(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t size,
+                       uint8_t flags);
+void feed_settle_range(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end,
+                       uint32_t count, uint64_t bytes);
 void feed_unspill(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end);
 void feed_exchange(struct feed *f, enum lev_op_kind kind, const char *name);
 void feed_binding(struct feed *f, enum lev_op_kind kind, const char *source, const char *queue,
@@ -51,6 +55,8 @@ void feed_mark(struct feed *f, uint32_t queue_id, uint64_t next_pos, uint64_t de
 
 /* Lets the store have the open batch, which is not empty, and returns its id. */
 uint64_t feed_send(struct feed *f);
+/* Lets the store have it when it asks, without waking it. */
+void feed_release(struct feed *f);
 /* Waits until that batch is done. */
 void feed_wait(struct feed *f, uint64_t batch);
 /* Both. */
@@ -74,7 +80,8 @@ struct seen {
     struct seen_queue queues[64];
     size_t n_queues;
     char exchanges[16][64], bindings[16][200];
-    size_t n_exchanges, n_bindings;
+    size_t n_exchanges, n_bindings, n_used;
+    uint32_t used_id; /* the last of n_used */
 };
 
 extern const struct lev_recovery seen_recovery; /* ctx: struct seen, zeroed */

@@ -1,4 +1,5 @@
-/* The SQLite store on a disk that fails: nothing is confirmed that is not there, nothing is lost or doubled. */
+/* The SQLite store on a disk that fails: nothing is confirmed that is not there, nothing is lost or
+ * doubled. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -29,8 +30,11 @@ static void setup(void)
     struct seen seen = {0};
     lev_log_set_level(LEV_LOG_NONE);
     faultfs_register();
-    options = (struct lev_store_options){.retry_ms = 2, .stop_patience_ms = 50, .vfs = "faultfs",
-                                         .wal_limit_bytes = 512 << 10, .garbage_limit_rows = 20};
+    options = (struct lev_store_options){.retry_ms = 2,
+                                         .stop_patience_ms = 50,
+                                         .vfs = "faultfs",
+                                         .wal_limit_bytes = 512 << 10,
+                                         .garbage_limit_rows = 20};
     dir = feed_tmpdir();
     feed_init(&f);
     open_store(&seen);
@@ -48,8 +52,8 @@ static void teardown(void)
     ck_assert_int_eq(lev_msg_live(), 0);
 }
 
-/* Batch n of a fixed history. Queue 1 is settled in order, a batch behind; of queue 2 two in three go, out of
- * order; both get a shared body; queue 3 comes and goes. */
+/* Batch n of a fixed history. Queue 1 is settled in order, a batch behind; of queue 2 two in three
+ * go, out of order; both get a shared body; queue 3 comes and goes. */
 static void fill(uint32_t n)
 {
     uint32_t from = n * BATCH, to = from + BATCH;

@@ -45,8 +45,8 @@ static void on_user(void *ctx, const struct lev_meta_user *u)
 {
     char line[256];
     (void)ctx;
-    snprintf(line, sizeof(line), "%.*s:%.*s:%.*s:%.*s;", LEV_FMT(u->name), LEV_FMT(u->password_hash),
-             LEV_FMT(u->hashing_algorithm), LEV_FMT(u->tags));
+    snprintf(line, sizeof(line), "%.*s:%.*s:%.*s:%.*s;", LEV_FMT(u->name),
+             LEV_FMT(u->password_hash), LEV_FMT(u->hashing_algorithm), LEV_FMT(u->tags));
     note(line);
 }
 
@@ -103,7 +103,8 @@ START_TEST(test_users)
     u.tags = LEV_EMPTY;
     ck_assert_int_eq(lev_meta_put_user(meta, &u), 0);
     reopen();
-    ck_assert_str_eq(all(), "al:hash:sha:;bob:hash:sha:a,b;1:/:Default virtual host:;bob@/:.*:^w:;");
+    ck_assert_str_eq(all(),
+                     "al:hash:sha:;bob:hash:sha:a,b;1:/:Default virtual host:;bob@/:.*:^w:;");
     p.read = LEV_LIT("r");
     ck_assert_int_eq(lev_meta_put_permission(meta, &p), 0);
     ck_assert_int_eq(lev_meta_delete_user(meta, LEV_LIT("al")), 0);
@@ -118,7 +119,8 @@ END_TEST
 START_TEST(test_vhosts)
 {
     struct lev_meta_vhost v = {0, LEV_LIT("two"), LEV_LIT("second"), LEV_LIT("t")};
-    struct lev_meta_permission p = {LEV_LIT("bob"), LEV_LIT("two"), LEV_EMPTY, LEV_EMPTY, LEV_EMPTY};
+    struct lev_meta_permission p = {LEV_LIT("bob"), LEV_LIT("two"), LEV_EMPTY, LEV_EMPTY,
+                                    LEV_EMPTY};
     uint32_t id, again;
     ck_assert_int_eq(lev_meta_put_vhost(meta, &v, &id), 0);
     ck_assert_uint_eq(id, 2);

@@ -51,8 +51,8 @@ static void setup(void)
     lev_log_set_level(LEV_LOG_ERROR);
     memset(queues, 0, sizeof(queues));
     next_id = 1;
-    options = (struct lev_store_options){.garbage_limit_rows = 300, .wal_limit_bytes = 1 << 20,
-                                         .slice_ms = 1};
+    options = (struct lev_store_options){
+        .garbage_limit_rows = 300, .wal_limit_bytes = 1 << 20, .slice_ms = 1};
     dir = feed_tmpdir();
     feed_init(&f[0]);
     feed_init(&f[1]);
@@ -174,8 +174,8 @@ static void delete_queue(struct queue *q)
 
 static void step(void)
 {
-    static void (*const acts[])(struct queue *q) = {publish, publish, settle_some, settle_some,
-                                                    purge, spill, unspill, delete_queue};
+    static void (*const acts[])(struct queue * q) = {publish, publish, settle_some, settle_some,
+                                                     purge,   spill,   unspill,     delete_queue};
     struct queue *q = &queues[rnd(QUEUES)];
     if (!q->exists)
         make_queue(q);
@@ -184,7 +184,8 @@ static void step(void)
         BOTH(feed_mark, q->id, q->next_pos, q->next_pos / 2);
 }
 
-static void check_reads(const struct queue *q, uint64_t from, uint64_t to, size_t items, size_t bytes)
+static void check_reads(const struct queue *q, uint64_t from, uint64_t to, size_t items,
+                        size_t bytes)
 {
     struct lev_read *a = feed_read(&f[0], q->id, from, to, items, bytes);
     struct lev_read *b = feed_read(&f[1], q->id, from, to, items, bytes);

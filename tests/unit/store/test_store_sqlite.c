@@ -251,9 +251,9 @@ START_TEST(test_one_batch)
     feed_queue(&f, 2, "gone");
     feed_enqueue(&f, 2, 0, 10, 0);
     feed_op(&f, LEV_OP_QUEUE_DELETE, 2, 0);
-    feed_enqueue(&f, 2, 1, 10, 0);       /* after the end: nothing */
+    feed_enqueue(&f, 2, 1, 10, 0); /* after the end: nothing */
     feed_op(&f, LEV_OP_NONE, 5, 0);
-    feed_enqueue(&f, 3, 1, 10, 0);       /* never was */
+    feed_enqueue(&f, 3, 1, 10, 0); /* never was */
     feed_mark(&f, 3, 4, 4);
     feed_queue(&f, 4, "again");
     feed_enqueue(&f, 4, 0, 10, 0);
@@ -362,7 +362,8 @@ END_TEST
 
 START_TEST(test_shared_body)
 {
-    struct lev_msg *big = feed_msg(100000, 1), *small = feed_msg(100, 2), *alone = feed_msg(50000, 3);
+    struct lev_msg *big = feed_msg(100000, 1), *small = feed_msg(100, 2),
+                   *alone = feed_msg(50000, 3);
     for (uint32_t q = 1; q <= 3; q++) {
         feed_queue(&f, q, "q");
         feed_enqueue_msg(&f, q, 0, big);
@@ -422,6 +423,8 @@ START_TEST(test_queue_delete)
     ck_assert(lev_store_queue_id_free(store, 3));
     crash(&seen);
     ck_assert_uint_eq(seen.n_queues, 1);
+    ck_assert_uint_eq(seen.n_used, 1);
+    ck_assert_uint_eq(seen.used_id, 2);
     wait_for("SELECT count(*) FROM garbage", 0);
     ck_assert_int_eq(ask("SELECT count(*) FROM message"), 3000);
     while (!lev_store_queue_id_free(store, 2))
@@ -577,7 +580,7 @@ START_TEST(test_drain_on_stop)
     feed_queue(&f, 1, "q");
     for (uint32_t i = 0; i < 100; i++)
         feed_enqueue(&f, 1, i, 20, i);
-    f.hold = false;
+    feed_release(&f);
     lev_store_stop(&store); /* without a wake */
     ck_assert_uint_eq(f.done_id, 1);
     open_store(dir, &seen);
