@@ -24,6 +24,7 @@
 #include "store/datadir.h"
 #include "store/meta.h"
 #include "store/store_sqlite.h"
+#include "ticker.h"
 
 _Static_assert((int)LEV_SERVER_ERR_MAX >= (int)LEV_DATADIR_ERR_MAX &&
                    (int)LEV_SERVER_ERR_MAX >= (int)LEV_META_ERR_MAX &&
@@ -47,6 +48,7 @@ struct lev_server {
     struct lev_meta *meta;
     struct lev_auth *auth;
     struct server_vhost *vhosts;
+    struct lev_ticker *ticker;
     struct lev_map vhosts_by_name;
     struct lev_session_layer *session;
     struct lev_net *net;
@@ -167,6 +169,13 @@ static int open_vhosts(struct lev_server *s, char *err)
     for (struct server_vhost *v = s->vhosts; v; v = v->next)
         if (open_vhost(s, v, err) < 0)
             return -1;
+    s->ticker = lev_ticker_new();
+    if (!s->ticker) {
+        snprintf(err, LEV_SERVER_ERR_MAX, "cannot start the timer thread");
+        return -1;
+    }
+    for (struct server_vhost *v = s->vhosts; v; v = v->next)
+        lev_ticker_add(s->ticker, v->vhost);
     return 0;
 }
 
@@ -248,6 +257,7 @@ static void say_goodbye(struct lev_server *s)
 
 static void close_vhosts(struct lev_server *s)
 {
+    lev_ticker_free(&s->ticker);
     for (struct server_vhost *v = s->vhosts; v; v = v->next)
         lev_store_stop(&v->store);
     while (s->vhosts) {
