@@ -10,7 +10,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { N_KINDS = 2, EXCHANGES = 8, QUEUES = LEV_QUEUE_CLASSIC | LEV_QUEUE_QUORUM | LEV_QUEUE_STREAM };
+enum {
+    N_KINDS = 2,
+    EXCHANGES = 8,
+    QUEUES = LEV_QUEUE_CLASSIC | LEV_QUEUE_QUORUM | LEV_QUEUE_STREAM
+};
 
 struct policy {
     struct lev_policy_def def; /* owned strings */
@@ -191,9 +195,8 @@ size_t lev_policy_set_count(const struct lev_policy_set *set, enum lev_policy_ki
 static bool matches(const struct lev_policy_set *set, const struct policy *p, struct lev_bytes name)
 {
     const uint8_t *subject = name.len ? name.ptr : (const uint8_t *)"";
-    int rc = set->match
-                 ? pcre2_match(p->pattern, subject, name.len, 0, 0, set->match, NULL)
-                 : PCRE2_ERROR_NOMEMORY;
+    int rc = set->match ? pcre2_match(p->pattern, subject, name.len, 0, 0, set->match, NULL)
+                        : PCRE2_ERROR_NOMEMORY;
     if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
         lev_log_warn("policy '%.*s': matching '%.*s' was given up (PCRE2 error %d)",
                      LEV_FMT(p->def.name), LEV_FMT(name), rc);
@@ -206,8 +209,8 @@ static const struct policy *governing(const struct lev_policy_set *set, enum lev
     const struct policies *ps = &set->of[kind];
     for (size_t i = 0; i < ps->n; i++) {
         const struct policy *p = ps->list[i];
-        bool suits = what == EXCHANGES ||
-                     lev_policy_values_suit(&p->values, (enum lev_queue_type)what);
+        bool suits =
+            what == EXCHANGES || lev_policy_values_suit(&p->values, (enum lev_queue_type)what);
         if ((p->applies_to & what) && suits && matches(set, p, name))
             return p;
     }

@@ -1,6 +1,6 @@
 /* What a policy can set: one table of keys (rabbitmq-compat.md 9.4) with the check of each value,
- * the queue types that refuse the key, and how an operator policy's value meets a policy's. Pure; any
- * thread. */
+ * the queue types that refuse the key, and how an operator policy's value meets a policy's. Pure;
+ * any thread. */
 #ifndef LEV_BROKER_POLICY_KEYS_H
 #define LEV_BROKER_POLICY_KEYS_H
 

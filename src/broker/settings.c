@@ -76,7 +76,7 @@ static enum lev_overflow overflow_of(const struct sources *s, enum lev_queue_typ
 /* Negative means unlimited; when nobody says, a quorum queue has 20. */
 static uint64_t delivery_limit_of(const struct sources *s, enum lev_queue_type type)
 {
-    int64_t a, p;
+    int64_t a = 0, p = 0;
     if (type != LEV_QUEUE_QUORUM)
         return LEV_UNLIMITED;
     bool by_argument = argument_number(s, "x-delivery-limit", &a);
@@ -114,8 +114,8 @@ void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_va
     out->overflow = overflow_of(&s, out->type);
     out->has_dlx =
         owned_text(&s, "x-dead-letter-exchange", LEV_POLICY_DEAD_LETTER_EXCHANGE, &out->dlx);
-    out->has_dlrk = owned_text(&s, "x-dead-letter-routing-key", LEV_POLICY_DEAD_LETTER_ROUTING_KEY,
-                               &out->dlrk);
+    out->has_dlrk =
+        owned_text(&s, "x-dead-letter-routing-key", LEV_POLICY_DEAD_LETTER_ROUTING_KEY, &out->dlrk);
     out->at_least_once =
         text(&s, "x-dead-letter-strategy", LEV_POLICY_DEAD_LETTER_STRATEGY, &strategy) &&
         lev_bytes_eq(strategy, LEV_LIT("at-least-once"));

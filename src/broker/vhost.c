@@ -147,9 +147,7 @@ static bool something_to_write(const struct lev_vhost *v)
     return v->open->live > 0 || v->n_marked > 0;
 }
 
-/* Dispatches kicked queues and routes the dead until there are none; what a bounded number of rounds leaves is
- * for the next run, which comes at once. */
-static void settle_queues(struct lev_vhost *v)
+void lev_vhost_settle_queues(struct lev_vhost *v)
 {
     for (size_t n = 0; v->n_dead || (n < KICKS_MAX && !lev_list_empty(&v->kicked)); n++) {
         lev_dead_letters_route(v);
@@ -175,7 +173,7 @@ static void set_alarm(struct lev_vhost *v)
 
 void lev_vhost_end_run(struct lev_vhost *v)
 {
-    settle_queues(v);
+    lev_vhost_settle_queues(v);
     while (!lev_list_empty(&v->confirm_run)) {
         struct lev_chan *ch = LEV_LIST_ENTRY(v->confirm_run.next, struct lev_chan, run_node);
         lev_list_remove(&ch->run_node);

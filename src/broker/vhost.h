@@ -44,6 +44,10 @@ struct lev_topology *lev_vhost_topology(struct lev_vhost *v);
 
 void lev_vhost_lock(struct lev_vhost *v);
 void lev_vhost_unlock(struct lev_vhost *v);
+/* Dispatches kicked queues and routes the dead until there are none, so that a question asked next sees what the
+ * commands before it did. What a bounded number of rounds leaves is for the next run, which comes at once.
+ * Part of lev_vhost_end_run. Lock held. */
+void lev_vhost_settle_queues(struct lev_vhost *v);
 /* End of a run of commands: dispatches kicked queues, sends due confirms, wakes the store. Lock
  * held. */
 void lev_vhost_end_run(struct lev_vhost *v);

@@ -137,8 +137,10 @@ void lev_run(struct lev_conn *c, struct lev_channel *ch, const struct lev_method
         apply(c, &sl->cmds[i]);
     }
     sl->n_cmds = sl->run_bytes = 0;
-    if (m)
+    if (m) {
+        lev_vhost_settle_queues(v);
         apply_method(c, ch, m);
+    }
     lev_vhost_end_run(v);
     hold_back(c, published);
     lev_session_take_dirty(sl, v);
