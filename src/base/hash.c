@@ -18,10 +18,10 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-uint64_t lev_hash(struct lev_bytes b, uint64_t h0)
+uint64_t lev_hash_fixed(struct lev_bytes b, uint64_t h0)
 {
     const uint64_t k1 = 0xa0761d6478bd642fu, k2 = 0xe7037ed1a0b428dbu;
-    uint64_t h = (h0 ^ seed) + k1, v = 0;
+    uint64_t h = h0 + k1, v = 0;
     const uint8_t *p = b.ptr;
     size_t n = b.len;
     for (; n >= 8; p += 8, n -= 8) {
@@ -33,4 +33,9 @@ uint64_t lev_hash(struct lev_bytes b, uint64_t h0)
         memcpy(&v, p, n);
     h = fold(h ^ v, k1 ^ b.len);
     return fold(h, k2);
+}
+
+uint64_t lev_hash(struct lev_bytes b, uint64_t h0)
+{
+    return lev_hash_fixed(b, h0 ^ seed);
 }
