@@ -96,9 +96,9 @@ static void create_levels(struct lev_queue *q)
     }
 }
 
-static struct lev_queue *create(struct lev_client *c, const struct lev_queue_declare_args *a)
+struct lev_queue *lev_queue_create(struct lev_vhost *v, const struct lev_queue_declare_args *a,
+                                   struct lev_client *owner)
 {
-    struct lev_vhost *v = c->vhost;
     struct lev_queue_settings settings;
     struct lev_queue_def def = {.durable = a->durable && !a->exclusive,
                                 .auto_delete = a->auto_delete,
@@ -110,12 +110,12 @@ static struct lev_queue *create(struct lev_client *c, const struct lev_queue_dec
     lev_map_put(&v->queues, q->dest.name, q);
     v->queue_epoch++;
     q->exclusive = a->exclusive;
-    if (a->exclusive) {
-        q->owner = c;
-        lev_list_push_back(&c->exclusive, &q->owner_node);
+    if (owner) {
+        q->owner = owner;
+        lev_list_push_back(&owner->exclusive, &q->owner_node);
     }
     tell_store(q);
-    lev_settings_resolve(a->arguments, NULL, &settings);
+    lev_vhost_resolve(v, a->name, a->arguments, &settings);
     lev_queue_apply_settings(q, &settings);
     create_levels(q);
     return q;
@@ -136,7 +136,7 @@ int lev_queue_declare(struct lev_client *c, const struct lev_queue_declare_args 
     }
     if (lev_queue_args_check(a, c->vhost->name, err) < 0)
         return -1;
-    *q_r = create(c, a);
+    *q_r = lev_queue_create(c->vhost, a, a->exclusive ? c : NULL);
     return 0;
 }
 

@@ -63,12 +63,31 @@ struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
     return x;
 }
 
-void lev_exchange_free(struct lev_exchange **x)
+bool lev_exchange_set_alternate(struct lev_exchange *x, const struct lev_bytes *alternate)
 {
-    if (*x && (*x)->type->index_free)
-        (*x)->type->index_free((*x)->index);
-    free(*x);
-    *x = NULL;
+    if (x->has_alternate && !x->alternate_by_policy)
+        return false;
+    if (x->has_alternate == (alternate != NULL) &&
+        (!alternate || lev_bytes_eq(x->alternate, *alternate)))
+        return false;
+    if (x->alternate_by_policy)
+        lev_bytes_free(&x->alternate);
+    x->has_alternate = x->alternate_by_policy = alternate != NULL;
+    x->alternate = alternate ? lev_bytes_dup(*alternate) : LEV_EMPTY;
+    return true;
+}
+
+void lev_exchange_free(struct lev_exchange **xp)
+{
+    struct lev_exchange *x = *xp;
+    *xp = NULL;
+    if (!x)
+        return;
+    if (x->type->index_free)
+        x->type->index_free(x->index);
+    if (x->alternate_by_policy)
+        lev_bytes_free(&x->alternate);
+    free(x);
 }
 
 /* A type's name as Erlang prints the atom: quoted when it is not a plain word. */

@@ -39,7 +39,8 @@ struct lev_exchange {
     void *index;                 /* the type's */
     bool going;                  /* being removed */
     bool has_alternate;
-    struct lev_bytes alternate; /* view into def.arguments */
+    bool alternate_by_policy;   /* then alternate is owned; else a view into def.arguments */
+    struct lev_bytes alternate;
     struct lev_exchange_def def;
     uint8_t bytes[]; /* name, arguments */
 };
@@ -50,6 +51,9 @@ const struct lev_exchange_type *lev_exchange_type_find(struct lev_bytes name);
 /* An exchange of that type, in no topology; d->type is not looked at. Never NULL. */
 struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
                                       const struct lev_exchange_type *type);
+/* The alternate exchange that a policy gives it, or none (NULL): counts where the arguments name
+ * none. True when that changed anything. */
+bool lev_exchange_set_alternate(struct lev_exchange *x, const struct lev_bytes *alternate);
 /* Frees an exchange without bindings. Accepts a pointer to NULL. */
 void lev_exchange_free(struct lev_exchange **x);
 

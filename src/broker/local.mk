@@ -27,6 +27,7 @@ libbroker_a_SOURCES += \
 
 # Queues, consumers, channels, the vhost around them.
 libbroker_a_SOURCES += \
+	src/broker/admin.c src/broker/admin.h \
 	src/broker/batch.c \
 	src/broker/chan.c src/broker/chan.h \
 	src/broker/client.c src/broker/client.h \
@@ -41,6 +42,8 @@ libbroker_a_SOURCES += \
 	src/broker/limits.c src/broker/limits.h \
 	src/broker/names.c src/broker/names.h \
 	src/broker/patrol.c \
+	src/broker/policy.c src/broker/policy.h \
+	src/broker/policy_keys.c src/broker/policy_keys.h \
 	src/broker/publish.c src/broker/publish.h \
 	src/broker/queue.c src/broker/queue.h \
 	src/broker/queue_args.c src/broker/queue_args.h \

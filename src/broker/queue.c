@@ -168,7 +168,7 @@ void lev_queue_dispatch(struct lev_queue *q)
 {
     struct lev_consumer *c;
     struct lev_queue *level;
-    while ((c = next_consumer(q)) && (level = level_to_serve(q))->front.len) {
+    while ((level = level_to_serve(q))->front.len && (c = next_consumer(q))) {
         if (lev_limits_expire_head(level))
             continue;
         struct lev_entry e = lev_entries_pop_front(&level->front);

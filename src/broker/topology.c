@@ -25,11 +25,26 @@ static struct lev_entity exchange_entity(const struct lev_topology *t, struct le
 /* ---- The exchanges
  * ------------------------------------------------------------------------------- */
 
+static void ask_policy(struct lev_topology *t, struct lev_exchange *x)
+{
+    struct lev_bytes alternate;
+    bool some = t->ops->alternate && t->ops->alternate(t->ctx, x->def.name, &alternate);
+    if (lev_exchange_set_alternate(x, some ? &alternate : NULL))
+        t->epoch++;
+}
+
+void lev_topology_ask_policies(struct lev_topology *t)
+{
+    LEV_MAP_EACH(slot, &t->exchanges)
+    ask_policy(t, slot->value);
+}
+
 static struct lev_exchange *add_exchange(struct lev_topology *t, const struct lev_exchange_def *d,
                                          const struct lev_exchange_type *type)
 {
     struct lev_exchange *x = lev_exchange_new(d, type);
     lev_map_put(&t->exchanges, x->def.name, x);
+    ask_policy(t, x);
     t->epoch++;
     return x;
 }

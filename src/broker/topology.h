@@ -35,6 +35,9 @@ struct lev_topology_ops {
     /* An exchange with a memory gives a queue a message because of a new binding. Borrows msg.
      * May route, must not change the topology. NULL: such messages are dropped. */
     void (*deliver)(void *ctx, struct lev_dest *queue, struct lev_msg *msg);
+    /* The alternate exchange that a policy gives an exchange: true with a view in *alternate_r.
+     * Asked when an exchange appears and by lev_topology_ask_policies. NULL: there are none. */
+    bool (*alternate)(void *ctx, struct lev_bytes name, struct lev_bytes *alternate_r);
 };
 
 struct lev_topology; /* opaque */
@@ -48,6 +51,9 @@ void lev_topology_free(struct lev_topology **t);
 
 /* Exchange by name ('' is the default exchange), or NULL. */
 struct lev_exchange *lev_exchange_get(struct lev_topology *t, struct lev_bytes name);
+
+/* The policies have changed: asks for every exchange anew. */
+void lev_topology_ask_policies(struct lev_topology *t);
 
 /* Read-only facts of an exchange. */
 const struct lev_exchange_def *lev_exchange_def_of(const struct lev_exchange *x);

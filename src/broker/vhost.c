@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "broker/consume.h"
 #include "broker/declare.h"
+#include "broker/policy.h"
 
 /* Positions that the store believes handed out beyond what was: so few queue rows are written for
  * deliveries alone, and after a crash nothing that was handed out comes back without the flag. */
@@ -37,7 +38,10 @@ static void topology_deliver(void *ctx, struct lev_dest *queue, struct lev_msg *
 }
 
 static const struct lev_topology_ops topology_ops = {
-    .queue = topology_queue, .persist = topology_persist, .deliver = topology_deliver};
+    .queue = topology_queue,
+    .persist = topology_persist,
+    .deliver = topology_deliver,
+    .alternate = lev_vhost_policy_alternate};
 
 const struct lev_windows lev_windows_default = {.max = 16384,
                                                 .keep = 4096,
@@ -109,6 +113,7 @@ void lev_vhost_free(struct lev_vhost **vp)
     lev_timers_deinit(&v->timers);
     free(v->dead);
     lev_topology_free(&v->topology);
+    lev_policy_set_free(&v->policies);
     lev_map_deinit(&v->queues);
     lev_map_deinit(&v->reply_chans);
     lev_batch_free(&v->open);
@@ -373,7 +378,7 @@ static void recover_queue(void *ctx, const struct lev_queue_def *d, const struct
     } else {
         struct lev_queue_settings settings;
         lev_map_put(&v->queues, q->dest.name, q);
-        lev_settings_resolve(d->arguments, NULL, &settings);
+        lev_vhost_resolve(v, d->name, d->arguments, &settings);
         lev_queue_apply_settings(q, &settings);
     }
     lev_window_recover(q, s);

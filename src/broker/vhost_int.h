@@ -20,6 +20,7 @@ struct lev_vhost {
     struct lev_store *store;
     uint64_t (*now_ms)(void);
     struct lev_topology *topology;
+    struct lev_policy_set *policies; /* owned; NULL: none */
     struct lev_windows windows;
     struct lev_map queues;      /* by name */
     struct lev_map reply_chans; /* channel by direct reply-to name */
@@ -65,6 +66,13 @@ static inline uint64_t lev_vhost_now(struct lev_vhost *v)
         v->now = v->now_ms();
     return v->now;
 }
+
+/* --- admin.c --- */
+/* What arguments and the vhost's policies come to for a queue; *out is owned by the caller. */
+void lev_vhost_resolve(const struct lev_vhost *v, struct lev_bytes name, struct lev_bytes arguments,
+                       struct lev_queue_settings *out);
+/* For struct lev_topology_ops; ctx is the vhost. */
+bool lev_vhost_policy_alternate(void *ctx, struct lev_bytes name, struct lev_bytes *alternate_r);
 
 /* --- patrol.c --- */
 void lev_patrol(struct lev_timer *t, uint64_t now_ms);
