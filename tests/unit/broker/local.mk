@@ -2,7 +2,7 @@
 BROKER_TESTS =
 
 BROKER_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-BROKER_TEST_LIBS = libbroker.a libamqp.a libbase.a $(CHECK_LIBS)
+BROKER_TEST_LIBS = libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) $(CHECK_LIBS)
 
 BROKER_TESTS += test_broker_topology test_broker_topic test_broker_headers test_broker_route
 BROKER_TEST_WORLD = \
@@ -21,6 +21,12 @@ test_broker_headers_LDADD = $(BROKER_TEST_LIBS)
 test_broker_route_SOURCES = tests/unit/broker/test_route.c $(BROKER_TEST_WORLD)
 test_broker_route_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_route_LDADD = $(BROKER_TEST_LIBS)
+
+BROKER_TESTS += test_broker_policy
+test_broker_policy_SOURCES = \
+	tests/unit/broker/test_policy.c tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_policy_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_policy_LDADD = $(BROKER_TEST_LIBS)
 
 check_PROGRAMS += $(BROKER_TESTS)
 TESTS += $(BROKER_TESTS)
