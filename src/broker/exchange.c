@@ -8,15 +8,9 @@
 #include "broker/topology_text.h"
 
 static const struct lev_exchange_type *const types[] = {
-    &lev_exchange_direct,
-    &lev_exchange_fanout,
-    &lev_exchange_topic,
-    &lev_exchange_headers,
-    &lev_exchange_consistent_hash,
-    &lev_exchange_modulus_hash,
-    &lev_exchange_random,
-    &lev_exchange_local_random,
-    &lev_exchange_recent_history,
+    &lev_exchange_direct,  &lev_exchange_fanout,          &lev_exchange_topic,
+    &lev_exchange_headers, &lev_exchange_consistent_hash, &lev_exchange_modulus_hash,
+    &lev_exchange_random,  &lev_exchange_local_random,    &lev_exchange_recent_history,
 };
 
 const struct lev_exchange_type *lev_exchange_type_find(struct lev_bytes name)

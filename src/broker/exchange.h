@@ -39,7 +39,7 @@ struct lev_exchange {
     void *index;                 /* the type's */
     bool going;                  /* being removed */
     bool has_alternate;
-    bool alternate_by_policy;   /* then alternate is owned; else a view into def.arguments */
+    bool alternate_by_policy; /* then alternate is owned; else a view into def.arguments */
     struct lev_bytes alternate;
     struct lev_exchange_def def;
     uint8_t bytes[]; /* name, arguments */

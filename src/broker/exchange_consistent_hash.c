@@ -244,7 +244,7 @@ static void hasher_route(struct lev_exchange *x, struct lev_walk *w)
         const struct candidate *c = &h->v[i];
         uint64_t mixed = lev_hash_fixed(lev_bytes(&c->hash, sizeof(c->hash)), subject);
         double score = c->weight / minus_ln(mixed);
-        if (!best || score > best_score) {
+        if (score > best_score) {
             best = c;
             best_score = score;
         }

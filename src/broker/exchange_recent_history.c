@@ -67,9 +67,9 @@ static int history_validate(const struct lev_exchange_def *d, struct lev_error *
     if (!lev_table_get(d->arguments, "x-recent-history-length", &v) || has_length(&v))
         return 0;
     lev_text_term(text, sizeof(text), &v);
-    return lev_fail(
-        err, LEV_PRECONDITION_FAILED,
-        "Invalid argument %s, 'x-recent-history-length' must be a positive integer", text);
+    return lev_fail(err, LEV_PRECONDITION_FAILED,
+                    "Invalid argument %s, 'x-recent-history-length' must be a positive integer",
+                    text);
 }
 
 static void *history_new(const struct lev_exchange_def *d)

@@ -68,6 +68,18 @@ START_TEST(seed_changes_it)
 }
 END_TEST
 
+/* What was chosen by it is to be chosen again by every later release. */
+START_TEST(without_seed_for_ever)
+{
+    lev_hash_seed();
+    ck_assert_uint_eq(lev_hash_fixed(LEV_LIT("name"), 0), UINT64_C(0x5a0e018cada1c4da));
+    ck_assert_uint_eq(lev_hash_fixed(LEV_LIT("name"), 7), UINT64_C(0xe5cda2e00a256cf0));
+    ck_assert_uint_eq(lev_hash_fixed(LEV_LIT("a longer name, of three words"), 0),
+                      UINT64_C(0x775e2d7c7847cecf));
+    ck_assert_uint_eq(lev_hash_fixed(LEV_EMPTY, 0), UINT64_C(0x25e100cba525a07));
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("base_hash");
@@ -77,6 +89,7 @@ static Suite *suite(void)
     tcase_add_test(tc, chained);
     tcase_add_test(tc, numbered_names_spread);
     tcase_add_test(tc, seed_changes_it);
+    tcase_add_test(tc, without_seed_for_ever);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -22,6 +22,10 @@ test_broker_route_SOURCES = tests/unit/broker/test_route.c $(BROKER_TEST_WORLD)
 test_broker_route_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_route_LDADD = $(BROKER_TEST_LIBS)
 
+BROKER_TESTS += test_broker_exchange_types
+test_broker_exchange_types_SOURCES = tests/unit/broker/test_exchange_types.c $(BROKER_TEST_WORLD)
+test_broker_exchange_types_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_exchange_types_LDADD = $(BROKER_TEST_LIBS)
 BROKER_TESTS += test_broker_policy
 test_broker_policy_SOURCES = \
 	tests/unit/broker/test_policy.c tests/unit/broker/args.c tests/unit/broker/args.h

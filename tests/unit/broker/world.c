@@ -41,7 +41,19 @@ static void on_exchange(void *ctx, struct lev_bytes name)
     w->told++;
 }
 
-static const struct lev_topology_ops ops = {find_queue, on_persist, on_exchange};
+static void on_deliver(void *ctx, struct lev_dest *queue, struct lev_msg *msg)
+{
+    char line[600];
+    snprintf(line, sizeof(line), "=%.*s %.*s;", LEV_FMT(queue->name), LEV_FMT(lev_msg_body(msg)));
+    note(ctx, line);
+}
+
+static const struct lev_topology_ops ops = {
+    .queue = find_queue,
+    .persist = on_persist,
+    .exchange_gone = on_exchange,
+    .deliver = on_deliver,
+};
 
 void world_init(struct world *w)
 {

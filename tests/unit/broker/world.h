@@ -7,7 +7,8 @@
 struct world {
     struct lev_topology *t;
     struct lev_map queues; /* struct lev_dest by name */
-    char journal[4096];    /* "+x name type;" "-x name;" "+b source>destination key;" "-b ..." */
+    char journal[4096];    /* "+x name type;" "-x name;" "+b source>destination key;" "-b ..."
+                            "=queue body;" for what is delivered */
     int told;              /* calls of exchange_gone */
 };
 
