@@ -150,6 +150,7 @@ static void spill_entry(struct lev_queue *q, struct lev_entry *e)
     e->op = lev_vhost_op(v, &op);
     e->batch = v->open->id;
     e->flags |= LEV_ENTRY_SPILLED;
+    lev_vhost_watch(v, q);
 }
 
 static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
@@ -166,10 +167,14 @@ static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
 static void read_ahead(struct lev_queue *q, const struct lev_windows *l)
 {
     struct lev_vhost *v = q->vhost;
-    if (q->loading || !q->mid_count || v->durable < q->read_after)
+    if (q->loading || !q->mid_count)
         return;
     if (q->front.len && (q->front.len > l->keep / 2 || q->front.bytes > l->keep_bytes / 2))
         return;
+    if (v->durable < q->read_after) {
+        lev_vhost_watch(v, q);
+        return;
+    }
     struct lev_read *r = lev_xcalloc(1, sizeof(*r));
     r->queue_id = q->id;
     r->from = q->mid_from;
