@@ -153,6 +153,7 @@ void lev_queue_destroy(struct lev_queue *q)
         lev_consumer_end(LEV_LIST_ENTRY(q->consumers.next, struct lev_consumer, queue_node), true);
     lev_list_remove(&q->owner_node);
     lev_list_remove(&q->kick_node);
+    lev_list_remove(&q->unread_node);
     lev_queue_purge(q);
     delete_stored(v, q);
     lev_queue_unref(&q);

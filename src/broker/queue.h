@@ -73,6 +73,7 @@ struct lev_queue {
     uint32_t n_consumers;
     struct lev_consumer *exclusive_consumer;
     struct lev_list kick_node; /* vhost.kicked */
+    struct lev_list unread_node; /* vhost.unread */
     struct lev_list getters;   /* lev_get.node: basic.get waiting for a block */
     uint64_t mark_batch;       /* open batch that has a mark of it */
 };

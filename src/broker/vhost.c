@@ -55,6 +55,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     lev_map_init(&v->reply_chans);
     lev_list_init(&v->clients);
     lev_list_init(&v->kicked);
+    lev_list_init(&v->unread);
     lev_list_init(&v->confirm_run);
     lev_list_init(&v->confirm_waiting);
     lev_list_init(&v->throttled);
@@ -259,10 +260,21 @@ static struct lev_batch *on_take(void *ctx)
     return b;
 }
 
+/* A commit is the occasion: without one a store that cannot read would be asked over and over. */
+static void retry_reads(struct lev_vhost *v)
+{
+    LEV_LIST_EACH(it, nx, &v->unread) {
+        lev_list_remove(it);
+        lev_window_stored(LEV_LIST_ENTRY(it, struct lev_queue, unread_node));
+    }
+}
+
 static void on_done(void *ctx, struct lev_batch *b)
 {
     struct lev_vhost *v = ctx;
     lev_vhost_lock(v);
+    v->durable = b->id;
+    retry_reads(v);
     v->in_flight_bytes -= b->bytes;
     became_durable(v, b->id);
     lev_vhost_unlock(v);

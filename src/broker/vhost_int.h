@@ -28,6 +28,7 @@ struct lev_vhost {
     uint32_t ids_cap;
     struct lev_list clients;
     struct lev_list kicked;          /* lev_queue.kick_node */
+    struct lev_list unread;          /* lev_queue.unread_node: a read failed, to try again */
     struct lev_list confirm_run;     /* lev_chan.run_node */
     struct lev_list confirm_waiting; /* lev_chan.wait_node */
     struct lev_list throttled;       /* lev_client.throttle_node */

@@ -260,6 +260,8 @@ void lev_window_loaded(struct lev_queue *q, struct lev_read *r)
         lev_log_error("queue %.*s: cannot read messages back: %s", LEV_FMT(q->dest.name),
                       lev_err_text(r->rc));
         q->read_after = q->vhost->open->id; /* after the next commit, try again */
+        lev_list_remove(&q->unread_node);
+        lev_list_push_back(&q->vhost->unread, &q->unread_node);
         return;
     }
     bool spilled = false;

@@ -338,6 +338,31 @@ START_TEST(getters_wait_in_line)
 }
 END_TEST
 
+START_TEST(reads_that_fail_are_tried_again)
+{
+    peer_declare(a, "other", "d");
+    send_numbers("q", 0, 40, "p");
+    send_numbers("t", 0, 40, "");
+    stage_run(&st);
+    lev_store_mem_fail_reads(st.store, LEV_EIO);
+    peer_consume(b, 1, "q", "x", "n", 0);
+    while (!a->client.suspended)
+        peer_get(a, 1, "t", true);
+    stage_run(&st);
+    expect_numbers(b, 0, 4, false);
+    send_numbers("other", 0, 1, "p"); /* any commit will do */
+    stage_run(&st);
+    expect_numbers(b, 4, 4, false);
+    ck_assert(a->client.suspended);
+    lev_store_mem_fail_reads(st.store, 0);
+    send_numbers("other", 1, 2, "p");
+    settle_down(b);
+    expect_numbers(b, 4, 40, false);
+    ck_assert(!a->client.suspended);
+    expect_numbers(a, 0, 5, false);
+}
+END_TEST
+
 START_TEST(nothing_leaves_memory_while_writes_fail)
 {
     lev_store_mem_fail(st.store, LEV_EFULL);
@@ -455,6 +480,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, purge_while_a_read_is_under_way, 0, n);
     tcase_add_loop_test(tc, delete_while_a_read_is_under_way, 0, n);
+    tcase_add_test(tc, reads_that_fail_are_tried_again);
     tcase_add_test(tc, nothing_leaves_memory_while_writes_fail);
     tcase_add_loop_test(tc, recovery_brings_them_back_in_place, 0, 2);
     suite_add_tcase(s, tc);
