@@ -73,7 +73,7 @@ struct lev_conn {
     bool throttled; /* reading is paused: the store is behind */
     bool stopped;   /* parsing stopped in the middle of the input: suspended get, output too long */
     bool auth_close, cancel_notify;
-    bool close_answered;
+    uint8_t close_answers; /* connection.close that we answered */
     bool want_write;
     bool owed;                   /* the client's outbox has something that could not be taken yet */
     bool gone;                   /* transport closed or broken: no more output */

@@ -217,10 +217,6 @@ int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_co
         read_keys(plan, p.headers, "CC", &plan->cc);
         read_keys(plan, p.headers, "BCC", &plan->bcc);
     }
-    if ((p.flags & LEV_PROP_DELIVERY_MODE) && !failed(plan) &&
-        (p.delivery_mode < 1 || p.delivery_mode > 2))
-        lev_fail(error_of(plan), LEV_PRECONDITION_FAILED,
-                 "invalid message: {delivery_mode_unknown,%u}", p.delivery_mode);
     if (p.flags & LEV_PROP_USER_ID)
         check_user(ch, plan, p.user_id);
     if (plan->bcc.ptr || (plan->extra && plan->extra->wants_reply))

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "session/loop.h"
 
+enum { CLOSE_ANSWERS_MAX = 16 };
+
 enum { FRAME_MIN = 4096, FRAME_UNLIMITED = 16 << 20 /* what "no limit" means here */ };
 
 /* --- protocol header (0-9-1 §4.2.2) --- */
@@ -189,9 +191,10 @@ void lev_handshake_method(struct lev_conn *c, const struct lev_frame *f)
 
 static void on_close(struct lev_conn *c)
 {
-    if (c->close_answered) /* once: what a closing peer goes on sending must not pile up answers */
+    if (c->close_answers ==
+        CLOSE_ANSWERS_MAX) /* a peer that closes for ever must not pile them up */
         return;
-    c->close_answered = true;
+    c->close_answers++;
     if (c->joined)
         lev_client_end(&c->client);
     lev_conn_send(c, 0, &(struct lev_method){.id = LEV_M_CONNECTION_CLOSE_OK});
