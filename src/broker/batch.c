@@ -42,7 +42,13 @@ void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t index, bool norow)
 
 void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q)
 {
-    if (q->mark_batch == v->open->id || !q->dest.durable)
+    if (q->dest.durable)
+        lev_vhost_watch(v, q);
+}
+
+void lev_vhost_watch(struct lev_vhost *v, struct lev_queue *q)
+{
+    if (q->mark_batch == v->open->id)
         return;
     q->mark_batch = v->open->id;
     if (v->n_marked == v->cap_marked) {

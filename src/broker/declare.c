@@ -192,8 +192,10 @@ void lev_queue_destroy(struct lev_queue *q)
     while (!lev_list_empty(&q->consumers))
         lev_consumer_end(LEV_LIST_ENTRY(q->consumers.next, struct lev_consumer, queue_node), true);
     lev_list_remove(&q->owner_node);
-    for (unsigned i = 0; i < q->n_levels; i++)
+    for (unsigned i = 0; i < q->n_levels; i++) {
         q->levels[i]->deleted = true;
+        lev_list_remove(&q->levels[i]->unread_node);
+    }
     lev_queue_purge(q);
     for (unsigned i = 0; i < q->n_levels; i++)
         if (q->levels[i] != q)

@@ -21,6 +21,7 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     lev_list_init(&q->consumers);
     lev_list_init(&q->ready_list);
     lev_list_init(&q->kick_node);
+    lev_list_init(&q->unread_node);
     lev_list_init(&q->getters);
     lev_settings_resolve(LEV_EMPTY, NULL, &q->settings);
     return q;

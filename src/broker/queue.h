@@ -66,6 +66,7 @@ struct lev_queue {
     struct lev_list kick_node;   /* vhost.kicked */
     struct lev_list getters;     /* lev_get.node: basic.get waiting for a block */
     uint64_t mark_batch;         /* open batch that has a mark of it */
+    struct lev_list unread_node; /* vhost.unread */
 };
 
 /* basic.get that waits for the middle. */

@@ -82,6 +82,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     v->consumer_timeout_ms = CONSUMER_TIMEOUT_MS;
     lev_list_init(&v->clients);
     lev_list_init(&v->kicked);
+    lev_list_init(&v->unread);
     lev_list_init(&v->confirm_run);
     lev_list_init(&v->confirm_waiting);
     lev_list_init(&v->throttled);
@@ -90,11 +91,14 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     return v;
 }
 
+/* taken is not empty when the store gave up with a batch in hand. */
 static void drop_marked(struct lev_vhost *v)
 {
     for (size_t i = 0; i < v->n_marked; i++)
         lev_queue_unref(&v->marked[i]);
-    v->n_marked = 0;
+    for (size_t i = 0; i < v->n_taken; i++)
+        lev_queue_unref(&v->taken[i]);
+    v->n_marked = v->n_taken = 0;
 }
 
 void lev_vhost_free(struct lev_vhost **vp)
@@ -149,7 +153,7 @@ void lev_vhost_unlock(struct lev_vhost *v)
 
 static bool something_to_write(const struct lev_vhost *v)
 {
-    return v->open->live > 0 || v->n_marked > 0;
+    return v->open->n_ops > 0 || v->n_marked > 0; /* what was cancelled still has waiters */
 }
 
 void lev_vhost_settle_queues(struct lev_vhost *v)
@@ -253,6 +257,11 @@ static void settle_waiting(struct lev_vhost *v)
     }
 }
 
+static bool has_row(const struct lev_queue *q)
+{
+    return !q->deleted && q->dest.durable;
+}
+
 /* Fills the rows of the queues that the batch touched. False when none needs writing. */
 static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
 {
@@ -261,7 +270,7 @@ static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
     b->cap_marks = v->n_marked;
     for (size_t i = 0; i < v->n_marked; i++) {
         struct lev_queue *q = v->marked[i];
-        if (q->deleted)
+        if (!has_row(q))
             continue;
         uint64_t to = q->delivered_to + (q->top->n_consumers ? DELIVERED_RESERVE : 0);
         needed |= q->delivered_to > q->reserved_to || (!q->top->n_consumers && to != q->reserved_to);
@@ -274,8 +283,36 @@ static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
 static void commit_marks(struct lev_vhost *v, const struct lev_batch *b)
 {
     for (size_t i = 0, k = 0; i < v->n_marked; i++)
-        if (!v->marked[i]->deleted)
+        if (has_row(v->marked[i]))
             v->marked[i]->reserved_to = b->marks[k++].delivered_to;
+}
+
+/* A new open batch; the queues of the old one are in taken. */
+static void swap_batch(struct lev_vhost *v)
+{
+    struct lev_queue **marked = v->marked;
+    size_t n = v->n_marked, cap = v->cap_marked;
+    v->open = lev_batch_new(v->next_batch++);
+    v->marked = v->taken;
+    v->cap_marked = v->cap_taken;
+    v->n_marked = 0;
+    v->taken = marked;
+    v->n_taken = n;
+    v->cap_taken = cap;
+}
+
+/* The taken batch, with this id, is on stable storage, and all before it. */
+static void became_durable(struct lev_vhost *v, uint64_t id)
+{
+    v->durable = id;
+    for (size_t i = 0; i < v->n_taken; i++) {
+        lev_window_stored(v->taken[i]);
+        lev_queue_unref(&v->taken[i]);
+    }
+    v->n_taken = 0;
+    settle_waiting(v);
+    release_throttled(v);
+    lev_vhost_end_run(v);
 }
 
 static struct lev_batch *on_take(void *ctx)
@@ -285,31 +322,27 @@ static struct lev_batch *on_take(void *ctx)
     v->woken = false;
     struct lev_batch *b = v->open;
     bool marks = v->n_marked && write_marks(v, b);
-    if (!b->live && !marks) {
-        /* everything cancelled: nothing to write, and all before is durable */
-        v->durable = b->id;
-        drop_marked(v);
-        lev_batch_free(&b);
-        v->open = lev_batch_new(v->next_batch++);
-        settle_waiting(v);
-        release_throttled(v);
-        lev_vhost_end_run(v);
-        lev_vhost_unlock(v);
-        return NULL;
+    bool nothing = !b->live && !marks; /* or all of it cancelled */
+    if (!nothing) {
+        commit_marks(v, b);
+        v->in_flight_bytes += b->bytes;
     }
-    commit_marks(v, b);
-    v->in_flight_bytes += b->bytes;
-    v->open = lev_batch_new(v->next_batch++);
-    struct lev_queue **marked = v->marked;
-    size_t n = v->n_marked, cap = v->cap_marked;
-    v->marked = v->taken;
-    v->cap_marked = v->cap_taken;
-    v->n_marked = 0;
-    v->taken = marked;
-    v->n_taken = n;
-    v->cap_taken = cap;
+    swap_batch(v);
+    if (nothing) {
+        became_durable(v, b->id);
+        lev_batch_free(&b);
+    }
     lev_vhost_unlock(v);
     return b;
+}
+
+/* A commit is the occasion: without one a store that cannot read would be asked over and over. */
+static void retry_reads(struct lev_vhost *v)
+{
+    LEV_LIST_EACH(it, nx, &v->unread) {
+        lev_list_remove(it);
+        lev_window_stored(LEV_LIST_ENTRY(it, struct lev_queue, unread_node));
+    }
 }
 
 static void on_done(void *ctx, struct lev_batch *b)
@@ -317,15 +350,9 @@ static void on_done(void *ctx, struct lev_batch *b)
     struct lev_vhost *v = ctx;
     lev_vhost_lock(v);
     v->durable = b->id;
+    retry_reads(v);
     v->in_flight_bytes -= b->bytes;
-    for (size_t i = 0; i < v->n_taken; i++) {
-        lev_window_stored(v->taken[i]);
-        lev_queue_unref(&v->taken[i]);
-    }
-    v->n_taken = 0;
-    settle_waiting(v);
-    release_throttled(v);
-    lev_vhost_end_run(v);
+    became_durable(v, b->id);
     lev_vhost_unlock(v);
     lev_batch_free(&b);
 }

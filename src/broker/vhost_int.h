@@ -40,6 +40,7 @@ struct lev_vhost {
     size_t n_dead, cap_dead;
     struct lev_list clients;
     struct lev_list kicked;          /* lev_queue.kick_node */
+    struct lev_list unread;          /* lev_queue.unread_node: a read failed, to try again */
     struct lev_list confirm_run;     /* lev_chan.run_node */
     struct lev_list confirm_waiting; /* lev_chan.wait_node */
     struct lev_list throttled;       /* lev_client.throttle_node */
@@ -84,8 +85,10 @@ struct lev_batch *lev_batch_new(uint64_t id);
 uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op);
 /* Takes back an ENQUEUE or SPILL of the open batch; norow leaves a NOROW settle in its place. */
 void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t op, bool norow);
-/* The queue's row is to be written with the open batch. */
+/* The queue's row is to be written with the open batch, if it has one. */
 void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q);
+/* The queue is told (lev_window_stored) when the open batch is durable. */
+void lev_vhost_watch(struct lev_vhost *v, struct lev_queue *q);
 uint32_t lev_vhost_take_queue_id(struct lev_vhost *v);
 void lev_vhost_use_queue_id(struct lev_vhost *v, uint32_t id);
 void lev_vhost_drop_queue_id(struct lev_vhost *v, uint32_t id);

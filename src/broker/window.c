@@ -123,6 +123,8 @@ static void join_tail(struct lev_queue *q, const struct lev_windows *l)
 {
     if (q->mid_count || q->loading)
         return;
+    if (q->tail.len && !lev_list_empty(&q->ready))
+        lev_queue_kick(q);
     while (q->tail.len && q->front.len < l->keep && q->front.bytes < l->keep_bytes) {
         struct lev_entry e = lev_entries_pop_front(&q->tail);
         if (q->tail_handled)
@@ -149,6 +151,7 @@ static void spill_entry(struct lev_queue *q, struct lev_entry *e)
     e->op = lev_vhost_op(v, &op);
     e->batch = v->open->id;
     e->flags |= LEV_ENTRY_SPILLED;
+    lev_vhost_watch(v, q);
 }
 
 static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
@@ -165,10 +168,14 @@ static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
 static void read_ahead(struct lev_queue *q, const struct lev_windows *l)
 {
     struct lev_vhost *v = q->vhost;
-    if (q->loading || !q->mid_count || v->durable < q->read_after)
+    if (q->loading || !q->mid_count)
         return;
     if (q->front.len && (q->front.len > l->keep / 2 || q->front.bytes > l->keep_bytes / 2))
         return;
+    if (v->durable < q->read_after) {
+        lev_vhost_watch(v, q);
+        return;
+    }
     struct lev_read *r = lev_xcalloc(1, sizeof(*r));
     r->queue_id = q->id;
     r->from = q->mid_from;
@@ -258,6 +265,8 @@ void lev_window_loaded(struct lev_queue *q, struct lev_read *r)
         lev_log_error("queue %.*s: cannot read messages back: %s", LEV_FMT(q->dest.name),
                       lev_err_text(r->rc));
         q->read_after = q->vhost->open->id; /* after the next commit, try again */
+        lev_list_remove(&q->unread_node);
+        lev_list_push_back(&q->vhost->unread, &q->unread_node);
         return;
     }
     bool spilled = false;

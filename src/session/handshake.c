@@ -191,7 +191,8 @@ void lev_handshake_method(struct lev_conn *c, const struct lev_frame *f)
 
 static void on_close(struct lev_conn *c)
 {
-    if (c->close_answers == CLOSE_ANSWERS_MAX) /* a peer that closes for ever must not pile them up */
+    if (c->close_answers ==
+        CLOSE_ANSWERS_MAX) /* a peer that closes for ever must not pile them up */
         return;
     c->close_answers++;
     if (c->joined)

@@ -7,7 +7,8 @@
  * back and reloads. */
 #include "store/store_int.h"
 
-#include "base/err.h"
+/* Inserts whose arrays are kept for the next transaction. */
+enum { ROOM_MAX = 65536 };
 
 static struct lev_squeue *live_queue(struct lev_state *t, uint32_t id)
 {
@@ -331,4 +332,11 @@ void lev_apply_committed(struct lev_store_sqlite *s)
         (void)lev_state_forget(s, t->touched[i]);
     }
     t->n_touched = 0;
+    if (t->cap_inserts > ROOM_MAX) { /* an unusually large batch */
+        free(t->inserts);
+        free(s->rows.v);
+        t->inserts = NULL;
+        t->cap_inserts = 0;
+        s->rows = (struct lev_rows){0};
+    }
 }

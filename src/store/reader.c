@@ -131,20 +131,23 @@ static int read_head(struct serving *v, uint64_t *head_r)
 
 /* ---- Rows ---- */
 
-/* A column's octets, if its type is one that can be there. */
-static bool octets(sqlite3_stmt *st, int col, size_t max, struct lev_bytes *b_r)
+/* A value's octets, if its type is one that can be there. The values are the statement's own, used
+ * by its one thread only, which is what makes looking into them sound. */
+static bool octets(sqlite3_value *v, size_t max, struct lev_bytes *b_r)
 {
-    int type = sqlite3_column_type(st, col);
+    int type = sqlite3_value_type(v);
     if (type != SQLITE_BLOB && type != SQLITE_TEXT)
         return false;
-    *b_r = lev_sql_bytes(st, col);
-    return b_r->len <= max && (b_r->ptr || sqlite3_column_bytes(st, col) == 0);
+    const void *p = sqlite3_value_blob(v);
+    int n = sqlite3_value_bytes(v);
+    *b_r = lev_bytes(p, p ? (size_t)n : 0);
+    return b_r->len <= max && (p || n == 0);
 }
 
-static bool optional_int(sqlite3_stmt *st, int col, uint64_t none, uint64_t *v_r)
+static bool optional_int(sqlite3_value *v, uint64_t none, uint64_t *v_r)
 {
-    int type = sqlite3_column_type(st, col);
-    *v_r = type == SQLITE_NULL ? none : (uint64_t)sqlite3_column_int64(st, col);
+    int type = sqlite3_value_type(v);
+    *v_r = type == SQLITE_NULL ? none : (uint64_t)sqlite3_value_int64(v);
     return type == SQLITE_NULL || type == SQLITE_INTEGER;
 }
 
@@ -156,18 +159,17 @@ struct parts {
 
 static bool row_parts(sqlite3_stmt *st, struct parts *p)
 {
-    if (sqlite3_column_type(st, LEV_COL_FLAGS) != SQLITE_INTEGER)
-        return false;
-    p->flags = (uint64_t)sqlite3_column_int64(st, LEV_COL_FLAGS);
-    if (p->flags > LEV_ROW_FLAGS_MAX || !optional_int(st, LEV_COL_EXPIRES, 0, &p->expires) ||
-        !optional_int(st, LEV_COL_EXPIRATION, UINT64_MAX, &p->expiration) ||
-        !optional_int(st, LEV_COL_BODY_ID, 0, &p->body_id))
-        return false;
-    p->body = LEV_EMPTY;
-    return octets(st, LEV_COL_EXCHANGE, UINT8_MAX, &p->exchange) &&
-           octets(st, LEV_COL_KEY, UINT8_MAX, &p->key) &&
-           octets(st, LEV_COL_PROPS, UINT32_MAX, &p->props) &&
-           (p->body_id != 0 || octets(st, LEV_COL_BODY, UINT32_MAX, &p->body));
+    sqlite3_value *v[LEV_COL_BODY + 1];
+    for (int i = LEV_COL_FLAGS; i <= LEV_COL_BODY; i++)
+        v[i] = sqlite3_column_value(st, i);
+    return optional_int(v[LEV_COL_FLAGS], UINT64_MAX, &p->flags) && p->flags <= LEV_ROW_FLAGS_MAX &&
+           optional_int(v[LEV_COL_EXPIRES], 0, &p->expires) &&
+           optional_int(v[LEV_COL_EXPIRATION], UINT64_MAX, &p->expiration) &&
+           optional_int(v[LEV_COL_BODY_ID], 0, &p->body_id) &&
+           octets(v[LEV_COL_EXCHANGE], UINT8_MAX, &p->exchange) &&
+           octets(v[LEV_COL_KEY], UINT8_MAX, &p->key) &&
+           octets(v[LEV_COL_PROPS], UINT32_MAX, &p->props) &&
+           (p->body_id != 0 || octets(v[LEV_COL_BODY], UINT32_MAX, &p->body));
 }
 
 /* Points p->body at the shared body; the statement stays open for it. */
@@ -179,7 +181,7 @@ static int shared_body(struct lev_reader *rd, struct parts *p)
     if (rc != SQLITE_OK)
         return rc;
     rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW && octets(st, 0, UINT32_MAX, &p->body))
+    if (rc == SQLITE_ROW && octets(sqlite3_column_value(st, 0), UINT32_MAX, &p->body))
         return SQLITE_OK;
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_CORRUPT : rc;
 }

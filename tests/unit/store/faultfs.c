@@ -3,12 +3,15 @@
 
 #include <check.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 struct fault_file {
     sqlite3_file base;
     sqlite3_file *real; /* behind this struct */
+    const char *name;
 };
 
 /* One kind of failure: the calls left until it begins, and until it ends. */
@@ -20,6 +23,8 @@ static sqlite3_vfs *real_vfs;
 static struct fuse on_write, on_sync, on_read;
 static _Atomic long space = LONG_MAX;
 static _Atomic int failures;
+static pthread_mutex_t synced_mu = PTHREAD_MUTEX_INITIALIZER;
+static bool keep_synced; /* under synced_mu */
 
 static bool blows(struct fuse *f)
 {
@@ -100,11 +105,39 @@ static int x_truncate(sqlite3_file *f, sqlite3_int64 size)
     return REAL(f)->pMethods->xTruncate(REAL(f), size);
 }
 
+void faultfs_keep_synced(bool keep)
+{
+    pthread_mutex_lock(&synced_mu);
+    keep_synced = keep;
+    pthread_mutex_unlock(&synced_mu);
+}
+
+/* Replaces name.synced by what name holds now. */
+static void save_synced(const char *name)
+{
+    char tmp[4300], to[4300], buf[65536];
+    snprintf(tmp, sizeof(tmp), "%s.new", name);
+    snprintf(to, sizeof(to), "%s.synced", name);
+    FILE *in = fopen(name, "rb"), *out = fopen(tmp, "wb");
+    ck_assert(in && out);
+    for (size_t n; (n = fread(buf, 1, sizeof(buf), in)) > 0;)
+        ck_assert_uint_eq(fwrite(buf, 1, n, out), n);
+    ck_assert_int_eq(fclose(out), 0);
+    fclose(in);
+    ck_assert_int_eq(rename(tmp, to), 0);
+}
+
 static int x_sync(sqlite3_file *f, int flags)
 {
+    const char *name = ((struct fault_file *)(void *)f)->name;
     if (blows(&on_sync))
         return SQLITE_IOERR_FSYNC;
-    return REAL(f)->pMethods->xSync(REAL(f), flags);
+    int rc = REAL(f)->pMethods->xSync(REAL(f), flags);
+    pthread_mutex_lock(&synced_mu);
+    if (rc == SQLITE_OK && keep_synced && name)
+        save_synced(name);
+    pthread_mutex_unlock(&synced_mu);
+    return rc;
 }
 
 static int x_size(sqlite3_file *f, sqlite3_int64 *size)
@@ -187,6 +220,7 @@ static int x_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int fl
     struct fault_file *f = (struct fault_file *)(void *)file;
     (void)vfs;
     f->base.pMethods = NULL;
+    f->name = name;
     f->real = (sqlite3_file *)(void *)(f + 1);
     int rc = real_vfs->xOpen(real_vfs, name, f->real, flags, out);
     if (rc == SQLITE_OK)

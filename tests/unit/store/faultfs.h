@@ -15,6 +15,9 @@ void faultfs_fail_sync(int nth, int count);
 void faultfs_fail_read(int nth, int count);
 /* Space ends after n more octets: SQLITE_FULL until healed. */
 void faultfs_full_after(long octets);
+/* From now on every file's contents as of its last sync are kept beside it, as NAME.synced: what a
+ * power cut is sure to leave. false freezes them. */
+void faultfs_keep_synced(bool keep);
 /* How many failures there were since the last heal. */
 int faultfs_failures(void);
 

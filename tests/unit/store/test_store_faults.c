@@ -1,7 +1,9 @@
 /* The SQLite store on a disk that fails: nothing is confirmed that is not there, nothing is lost or
  * doubled. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -188,6 +190,51 @@ START_TEST(test_every_first_commit_fails)
 }
 END_TEST
 
+/* Gives new_dir what the last syncs of dir's files left. */
+static void take_synced(const char *new_dir)
+{
+    static const char *const names[] = {"vhost.db", "vhost.db-wal"};
+    char from[4300], to[4300], buf[65536];
+    faultfs_keep_synced(false);
+    for (int i = 0; i < 2; i++) {
+        snprintf(from, sizeof(from), "%s/%s.synced", dir, names[i]);
+        snprintf(to, sizeof(to), "%s/%s", new_dir, names[i]);
+        FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+        ck_assert(in && out);
+        for (size_t n; (n = fread(buf, 1, sizeof(buf), in)) > 0;)
+            ck_assert_uint_eq(fwrite(buf, 1, n, out), n);
+        ck_assert_int_eq(fclose(out), 0);
+        fclose(in);
+    }
+}
+
+/* Nothing that was not synced survives: still everything that was done is there. */
+START_TEST(test_power_cut)
+{
+    struct seen seen = {0};
+    uint32_t batches = (uint32_t)_i + 1;
+    char wal[4300];
+    faultfs_keep_synced(true);
+    lev_store_stop(&store); /* saves vhost.db, and removes the WAL */
+    snprintf(wal, sizeof(wal), "%s/vhost.db-wal.synced", dir);
+    (void)unlink(wal);
+    open_store(&seen);
+    memset(&seen, 0, sizeof(seen));
+    for (uint32_t n = 0; n < batches; n++) {
+        fill(n);
+        feed_commit(&f);
+    }
+    char *left = feed_tmpdir();
+    take_synced(left);
+    lev_store_stop(&store);
+    feed_rmdir(dir);
+    dir = left;
+    open_store(&seen);
+    ck_assert_uint_eq(seen_queue(&seen, 1)->state.next_pos, batches * BATCH);
+    check_all(batches);
+}
+END_TEST
+
 START_TEST(test_disk_full)
 {
     fill(0);
@@ -273,6 +320,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, test_sync_fails, 0, 10);
     tcase_add_loop_test(t, test_read_fails, 0, 8);
     tcase_add_test(t, test_every_first_commit_fails);
+    tcase_add_loop_test(t, test_power_cut, 0, 20);
     tcase_add_loop_test(t, test_disk_full, 0, 5);
     tcase_add_test(t, test_stop_on_failing_disk);
     tcase_add_loop_test(t, test_read_error, 0, 5);

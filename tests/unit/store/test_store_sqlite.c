@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "feed.h"
 #include "store/store_sqlite.h"
 
@@ -25,6 +26,7 @@ static void open_store(const char *where, struct seen *seen)
 
 static void setup(void)
 {
+    lev_log_set_level(LEV_LOG_NONE);
     options = (struct lev_store_options){.retry_ms = 10, .stop_patience_ms = 200};
     dir = feed_tmpdir();
     feed_init(&f);
@@ -544,6 +546,7 @@ END_TEST
 
 START_TEST(test_corrupt_rows)
 {
+    lev_log_set_level(LEV_LOG_NONE);
     static const char *const damage[] = {
         "UPDATE message SET flags='x' WHERE id & 255 = 5",
         "UPDATE message SET flags=99999 WHERE id & 255 = 5",
@@ -571,6 +574,89 @@ START_TEST(test_corrupt_rows)
     ck_assert_int_eq(r->rc, 0);
     ck_assert_uint_eq(r->n_items, 4);
     lev_read_free(&r);
+}
+END_TEST
+
+static void no_exchange(void *ctx, const struct lev_exchange_def *d)
+{
+    (void)ctx;
+    (void)d;
+}
+
+static void no_queue(void *ctx, const struct lev_queue_def *d, const struct lev_queue_state *s)
+{
+    (void)ctx;
+    (void)d;
+    (void)s;
+}
+
+static void no_binding(void *ctx, const struct lev_binding_def *d)
+{
+    (void)ctx;
+    (void)d;
+}
+
+static void no_used_id(void *ctx, uint32_t queue_id)
+{
+    (void)ctx;
+    (void)queue_id;
+}
+
+/* Overwrites some octets of the file, not the first page's header. */
+static void damage_file(uint32_t seed)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/vhost.db", dir);
+    FILE *db = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(db);
+    ck_assert_int_eq(fseek(db, 0, SEEK_END), 0);
+    long size = ftell(db);
+    for (int i = 0; i < 30; i++) {
+        seed = seed * 1664525 + 1013904223;
+        /* every other one near a page's start, where its structure is */
+        long at = (long)(seed % (uint32_t)size);
+        at = i % 2 ? at : at / 16384 * 16384 + at % 64;
+        ck_assert_int_eq(fseek(db, at < 100 ? 100 + at : at, SEEK_SET), 0);
+        fputc((int)(seed >> 24), db);
+    }
+    ck_assert_int_eq(fclose(db), 0);
+}
+
+START_TEST(test_damaged_file)
+{
+    char err[LEV_STORE_ERR_MAX];
+    struct seen seen = {0};
+    options.stop_patience_ms = 1;
+    for (uint32_t q = 1; q <= 3; q++) {
+        feed_queue(&f, q, "q");
+        for (uint32_t i = 0; i < 300; i++)
+            feed_enqueue(&f, q, i, i % 50 ? 200 : 20000, i);
+        for (uint32_t i = 0; i < 300; i += 7)
+            feed_settle(&f, q, i, 200);
+    }
+    feed_commit(&f);
+    lev_store_stop(&store);
+    damage_file((uint32_t)_i);
+    if (lev_store_open(dir, &options, &store, err) != 0) {
+        ck_assert_ptr_null(store);
+        ck_assert_uint_gt(strlen(err), 0);
+        return;
+    }
+    const struct lev_recovery deaf = {no_exchange, no_queue, no_binding, no_used_id};
+    (void)!lev_store_recover(store, &deaf, &seen);
+    f.store = store;
+    ck_assert_int_eq(lev_store_start(store, &feed_client, &f), 0);
+    for (uint32_t q = 1; q <= 3; q++) {
+        struct lev_read *r = feed_read(&f, q, 0, 300, 1000, SIZE_MAX);
+        ck_assert(r->rc == 0 || r->rc == LEV_ECORRUPT || r->rc == LEV_EIO);
+        ck_assert_uint_le(r->reached, 300);
+        ck_assert(r->rc != 0 || r->reached == 300);
+        lev_read_free(&r);
+        feed_settle_range(&f, q, 0, 300, 250, 1);
+        feed_enqueue(&f, q, 300, 100, 1);
+    }
+    feed_send(&f);
+    lev_store_stop(&store); /* it may be impossible to write that */
 }
 END_TEST
 
@@ -648,6 +734,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_random_settles);
     tcase_add_test(t, test_checkpoint);
     tcase_add_loop_test(t, test_corrupt_rows, 0, 11);
+    tcase_add_loop_test(t, test_damaged_file, 0, 60);
     tcase_add_test(t, test_drain_on_stop);
     tcase_add_test(t, test_versions);
     tcase_add_loop_test(t, test_impossible_state, 0, 5);
