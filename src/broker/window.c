@@ -123,7 +123,7 @@ static void join_tail(struct lev_queue *q, const struct lev_windows *l)
 {
     if (q->mid_count || q->loading)
         return;
-    if (q->tail.len && !lev_list_empty(&q->ready))
+    if (q->tail.len && !lev_list_empty(&q->top->ready_list))
         lev_queue_kick(q);
     while (q->tail.len && q->front.len < l->keep && q->front.bytes < l->keep_bytes) {
         struct lev_entry e = lev_entries_pop_front(&q->tail);
