@@ -154,7 +154,10 @@ struct lev_op *feed_op(struct feed *f, enum lev_op_kind kind, uint32_t queue_id,
 
 void feed_queue(struct feed *f, uint32_t queue_id, const char *name)
 {
-    struct lev_queue_def d = {queue_id, true, false, lev_bytes_str(name), LEV_LIT("args")};
+    struct lev_queue_def d = {.queue_id = queue_id,
+                              .durable = true,
+                              .name = lev_bytes_str(name),
+                              .arguments = LEV_LIT("args")};
     struct lev_op op = {.kind = LEV_OP_QUEUE_ADD, .queue_id = queue_id};
     op.u.def = lev_queue_def_copy(&d);
     add(f, &op);

@@ -68,6 +68,44 @@ static void on_permission(void *ctx, const struct lev_meta_permission *p)
     note(line);
 }
 
+static void on_topic(void *ctx, const struct lev_meta_topic_permission *p)
+{
+    char line[256];
+    (void)ctx;
+    snprintf(line, sizeof(line), "%.*s@%.*s/%.*s:%.*s:%.*s;", LEV_FMT(p->user), LEV_FMT(p->vhost),
+             LEV_FMT(p->exchange), LEV_FMT(p->write), LEV_FMT(p->read));
+    note(line);
+}
+
+static void on_policy(void *ctx, const struct lev_meta_policy *p)
+{
+    char line[256];
+    (void)ctx;
+    snprintf(line, sizeof(line), "%.*s/%s%.*s:%.*s:%.*s:%.*s:%lld;", LEV_FMT(p->vhost),
+             p->of_operator ? "op " : "", LEV_FMT(p->name), LEV_FMT(p->pattern),
+             LEV_FMT(p->apply_to), LEV_FMT(p->definition), (long long)p->priority);
+    note(line);
+}
+
+static void on_parameter(void *ctx, const struct lev_meta_parameter *p)
+{
+    char line[256];
+    (void)ctx;
+    snprintf(line, sizeof(line), "%.*s/%.*s/%.*s=%.*s;", LEV_FMT(p->vhost), LEV_FMT(p->component),
+             LEV_FMT(p->name), LEV_FMT(p->value));
+    note(line);
+}
+
+/* Topic permissions, policies, parameters. */
+static const char *rules(void)
+{
+    seen[0] = '\0';
+    ck_assert_int_eq(lev_meta_each_topic_permission(meta, on_topic, NULL), 0);
+    ck_assert_int_eq(lev_meta_each_policy(meta, on_policy, NULL), 0);
+    ck_assert_int_eq(lev_meta_each_parameter(meta, on_parameter, NULL), 0);
+    return seen;
+}
+
 static const char *all(void)
 {
     seen[0] = '\0';
@@ -118,7 +156,8 @@ END_TEST
 
 START_TEST(test_vhosts)
 {
-    struct lev_meta_vhost v = {0, LEV_LIT("two"), LEV_LIT("second"), LEV_LIT("t")};
+    struct lev_meta_vhost v = {
+        .name = LEV_LIT("two"), .description = LEV_LIT("second"), .tags = LEV_LIT("t")};
     struct lev_meta_permission p = {LEV_LIT("bob"), LEV_LIT("two"), LEV_EMPTY, LEV_EMPTY,
                                     LEV_EMPTY};
     uint32_t id, again;
@@ -138,6 +177,139 @@ START_TEST(test_vhosts)
     ck_assert_int_eq(lev_meta_delete_permission(meta, LEV_LIT("x"), LEV_LIT("y")), LEV_ENOTFOUND);
     ck_assert_int_eq(lev_meta_put_permission(meta, &p), 0);
     ck_assert_int_eq(lev_meta_delete_permission(meta, LEV_LIT("bob"), LEV_LIT("two")), 0);
+}
+END_TEST
+
+static void put_policy(const char *vhost, const char *name, bool of_operator, int64_t priority)
+{
+    struct lev_meta_policy p = {.vhost = lev_bytes_str(vhost),
+                                .name = lev_bytes_str(name),
+                                .pattern = LEV_LIT(".*"),
+                                .apply_to = LEV_LIT("all"),
+                                .definition = LEV_LIT("{}"),
+                                .priority = priority,
+                                .of_operator = of_operator};
+    ck_assert_int_eq(lev_meta_put_policy(meta, &p), 0);
+}
+
+START_TEST(test_policies)
+{
+    put_policy("/", "p", false, -3);
+    put_policy("/", "p", true, 1);
+    put_policy("/", "a", false, INT64_MAX);
+    put_policy("/", "p", false, 7);
+    put_policy("v", "p", false, INT64_MIN);
+    reopen();
+    ck_assert_str_eq(rules(), "//a:.*:all:{}:9223372036854775807;//p:.*:all:{}:7;"
+                              "//op p:.*:all:{}:1;v/p:.*:all:{}:-9223372036854775808;");
+    ck_assert_int_eq(lev_meta_delete_policy(meta, LEV_LIT("/"), false, LEV_LIT("p")), 0);
+    ck_assert_int_eq(lev_meta_delete_policy(meta, LEV_LIT("/"), false, LEV_LIT("p")),
+                     LEV_ENOTFOUND);
+    ck_assert_str_eq(lev_meta_error(meta), "policy 'p' not found");
+    ck_assert_int_eq(lev_meta_delete_policy(meta, LEV_LIT("/"), false, LEV_LIT("a")), 0);
+    ck_assert_int_eq(lev_meta_delete_policy(meta, LEV_LIT("v"), false, LEV_LIT("p")), 0);
+    ck_assert_str_eq(rules(), "//op p:.*:all:{}:1;");
+}
+END_TEST
+
+START_TEST(test_parameters)
+{
+    struct lev_meta_parameter global = {.name = LEV_LIT("cluster_name"), .value = LEV_LIT("\"x\"")};
+    struct lev_meta_parameter limits = {LEV_LIT("/"), LEV_LIT("vhost-limits"), LEV_LIT("limits"),
+                                        LEV_LIT("{}")};
+    ck_assert_int_eq(lev_meta_put_parameter(meta, &limits), 0);
+    ck_assert_int_eq(lev_meta_put_parameter(meta, &global), 0);
+    limits.value = LEV_LIT("{\"max-queues\":1}");
+    ck_assert_int_eq(lev_meta_put_parameter(meta, &limits), 0);
+    reopen();
+    ck_assert_str_eq(rules(), "//cluster_name=\"x\";//vhost-limits/limits={\"max-queues\":1};");
+    ck_assert_int_eq(
+        lev_meta_delete_parameter(meta, LEV_LIT("/"), LEV_LIT("vhost-limits"), LEV_LIT("limits")),
+        0);
+    ck_assert_int_eq(
+        lev_meta_delete_parameter(meta, LEV_LIT("/"), LEV_LIT("vhost-limits"), LEV_LIT("limits")),
+        LEV_ENOTFOUND);
+    ck_assert_str_eq(rules(), "//cluster_name=\"x\";");
+}
+END_TEST
+
+START_TEST(test_topic_permissions)
+{
+    struct lev_meta_topic_permission p = {LEV_LIT("bob"), LEV_LIT("/"), LEV_LIT("amq.topic"),
+                                          LEV_LIT("w"), LEV_LIT("r")};
+    ck_assert_int_eq(lev_meta_put_topic_permission(meta, &p), 0);
+    p.write = LEV_LIT("ww");
+    ck_assert_int_eq(lev_meta_put_topic_permission(meta, &p), 0);
+    reopen();
+    ck_assert_str_eq(rules(), "bob@//amq.topic:ww:r;");
+    ck_assert_int_eq(lev_meta_delete_topic_permission(meta, p.user, p.vhost, LEV_LIT("amq.topic")),
+                     0);
+    ck_assert_int_eq(lev_meta_delete_topic_permission(meta, p.user, p.vhost, LEV_LIT("amq.topic")),
+                     LEV_ENOTFOUND);
+    ck_assert_str_eq(rules(), "");
+}
+END_TEST
+
+/* What belongs to a vhost or a user goes with it. */
+START_TEST(test_goes_along)
+{
+    struct lev_meta_user u = {.name = LEV_LIT("bob")};
+    struct lev_meta_vhost v = {.name = LEV_LIT("v"), .default_queue_type = LEV_LIT("quorum")};
+    struct lev_meta_topic_permission p = {
+        .user = u.name, .vhost = v.name, .exchange = LEV_LIT("x")};
+    struct lev_meta_parameter limits = {.vhost = v.name, .component = LEV_LIT("c")};
+    uint32_t id;
+    ck_assert_int_eq(lev_meta_put_user(meta, &u), 0);
+    ck_assert_int_eq(lev_meta_put_vhost(meta, &v, &id), 0);
+    ck_assert_int_eq(lev_meta_put_topic_permission(meta, &p), 0);
+    p.vhost = LEV_LIT("/");
+    ck_assert_int_eq(lev_meta_put_topic_permission(meta, &p), 0);
+    ck_assert_int_eq(lev_meta_put_parameter(meta, &limits), 0);
+    put_policy("v", "p", false, 0);
+    put_policy("v", "p", true, 0);
+    ck_assert_int_eq(lev_meta_delete_vhost(meta, v.name), 0);
+    ck_assert_str_eq(rules(), "bob@//x::;");
+    ck_assert_int_eq(lev_meta_delete_user(meta, u.name), 0);
+    ck_assert_str_eq(rules(), "");
+}
+END_TEST
+
+START_TEST(test_as_one)
+{
+    ck_assert_int_eq(lev_meta_begin(meta), 0);
+    put_policy("/", "p", false, 0);
+    lev_meta_rollback(meta);
+    lev_meta_rollback(meta); /* of nothing */
+    ck_assert_str_eq(rules(), "");
+    ck_assert_int_eq(lev_meta_begin(meta), 0);
+    put_policy("/", "p", false, 0);
+    put_policy("/", "q", false, 0);
+    ck_assert_int_eq(lev_meta_commit(meta), 0);
+    reopen();
+    ck_assert_str_eq(rules(), "//p:.*:all:{}:0;//q:.*:all:{}:0;");
+}
+END_TEST
+
+/* A database of version 1, as the release before had it. */
+START_TEST(test_upgrade)
+{
+    static const char to_version_1[] =
+        "DROP TABLE topic_permission; DROP TABLE policy; DROP TABLE parameter;"
+        "ALTER TABLE vhost DROP COLUMN default_queue_type; PRAGMA user_version=1";
+    char path[4200];
+    sqlite3 *db;
+    struct lev_meta_user u = {LEV_LIT("bob"), LEV_LIT("hash"), LEV_LIT("sha"), LEV_EMPTY};
+    ck_assert_int_eq(lev_meta_put_user(meta, &u), 0);
+    lev_meta_close(&meta);
+    snprintf(path, sizeof(path), "%s/meta.db", dir);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, to_version_1, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    open_meta();
+    ck_assert_str_eq(all(), "bob:hash:sha:;1:/:Default virtual host:;");
+    put_policy("/", "p", false, 0);
+    reopen();
+    ck_assert_str_eq(rules(), "//p:.*:all:{}:0;");
 }
 END_TEST
 
@@ -220,6 +392,12 @@ static Suite *suite(void)
     tcase_add_test(t, test_fresh);
     tcase_add_test(t, test_users);
     tcase_add_test(t, test_vhosts);
+    tcase_add_test(t, test_policies);
+    tcase_add_test(t, test_parameters);
+    tcase_add_test(t, test_topic_permissions);
+    tcase_add_test(t, test_goes_along);
+    tcase_add_test(t, test_as_one);
+    tcase_add_test(t, test_upgrade);
     tcase_add_test(t, test_other_version);
     tcase_add_test(t, test_not_a_database);
     tcase_add_test(t, test_lock);
