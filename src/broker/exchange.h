@@ -16,8 +16,9 @@ struct lev_exchange_type {
     bool uncached; /* route depends on more than routing keys: results cannot be cached by them */
     /* Refuses the arguments of a new exchange: -1 with *err. NULL: everything is fine. */
     int (*validate)(const struct lev_exchange_def *d, struct lev_error *err);
-    /* Refuses a binding: -1 with *err. NULL: everything is fine. */
-    int (*check)(const struct lev_binding_def *d, struct lev_error *err);
+    /* Refuses a binding to dest: -1 with *err. NULL: everything is fine. */
+    int (*check)(struct lev_topology *t, const struct lev_binding_def *d,
+                 const struct lev_dest *dest, struct lev_error *err);
     /* What the type keeps per exchange; NULL where the list of bindings is enough. d is the
      * exchange's own copy and lives as long; it may not have been validated (recovery). Free with
      * index_free when it has no bindings again. */

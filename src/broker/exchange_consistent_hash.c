@@ -119,8 +119,11 @@ static bool is_integer(struct lev_bytes key)
     return i == key.len;
 }
 
-static int hasher_check(const struct lev_binding_def *d, struct lev_error *err)
+static int hasher_check(struct lev_topology *t, const struct lev_binding_def *d,
+                        const struct lev_dest *dest, struct lev_error *err)
 {
+    (void)t;
+    (void)dest;
     char text[400];
     if (weight_of(d->routing_key) > 0)
         return 0;

@@ -6,8 +6,11 @@
 #include "broker/headers.h"
 #include "broker/route.h"
 
-static int headers_check(const struct lev_binding_def *d, struct lev_error *err)
+static int headers_check(struct lev_topology *t, const struct lev_binding_def *d,
+                         const struct lev_dest *dest, struct lev_error *err)
 {
+    (void)t;
+    (void)dest;
     return lev_headers_check(d->arguments, err);
 }
 

@@ -1,11 +1,12 @@
 /* Exchange types x-random and x-local-random: a message goes the way of one binding, picked by
- * chance. A queue that is bound twice is picked twice as often. x-local-random takes only queues,
- * and no binding keys; on one node all queues are local. Runs under the vhost's lock. */
+ * chance. A queue that is bound twice is picked twice as often. x-local-random takes only classic
+ * queues, and no binding keys; on one node all queues are local. Runs under the vhost's lock. */
 #include <sys/random.h>
 
 #include "broker/binding_array.h"
-#include "broker/exchange.h"
-#include "broker/route.h"
+#include "broker/topology_int.h"
+
+#define CLASSIC "rabbit_classic_queue"
 
 struct lottery {
     struct lev_binding_array bindings;
@@ -56,13 +57,18 @@ static void lottery_route(struct lev_exchange *x, struct lev_walk *w)
         lev_walk_visit(w, l->bindings.v[draw(l) % l->bindings.n]);
 }
 
-static int local_check(const struct lev_binding_def *d, struct lev_error *err)
+static int local_check(struct lev_topology *t, const struct lev_binding_def *d,
+                       const struct lev_dest *dest, struct lev_error *err)
 {
     if (d->routing_key.len > 0)
         return lev_fail(err, LEV_PRECONDITION_FAILED, "Non empty binding '%.*s' key not permitted",
                         LEV_FMT(d->routing_key));
     if (!d->to_queue)
         return lev_fail(err, LEV_PRECONDITION_FAILED, "Destination not found");
+    const char *type = t->ops->queue_type ? t->ops->queue_type(t->ctx, dest) : CLASSIC;
+    if (strcmp(type, CLASSIC) != 0)
+        return lev_fail(err, LEV_PRECONDITION_FAILED,
+                        "Queue type %s not valid for this exchange type", type);
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* Exchange type x-recent-history: a fanout exchange that remembers the last messages (argument
  * x-recent-history-length, else 20) and gives them, oldest first, to whatever is newly bound to it.
  * The memory is not stored: it is empty after a restart. Runs under the vhost's lock. */
-#include "amqp/props.h"
 #include "amqp/table.h"
 #include "broker/message.h"
 #include "broker/topology_int.h"
@@ -119,25 +118,15 @@ static void history_route(struct lev_exchange *x, struct lev_walk *w)
 /* ---- Something new is bound
  * ---------------------------------------------------------------------- */
 
-/* Delivering may route again (dead letters): the route is copied first. */
 static void deliver_through(struct lev_topology *t, struct lev_exchange *x, const struct kept *k)
 {
-    struct lev_props p;
-    struct lev_bytes headers = LEV_EMPTY;
-    if (lev_props_decode(lev_msg_props(k->msg), &p) == 0 && p.flags & LEV_PROP_HEADERS)
-        headers = p.headers;
-    const struct lev_route *r = lev_route_msg(t, x, k->msg, k->keys, k->n_keys, headers);
-    size_t n = r->n;
-    if (n == 0)
-        return;
-    struct lev_dest **queues = lev_xmalloc(n * sizeof(struct lev_dest *));
-    memcpy(queues, r->dests, n * sizeof(struct lev_dest *));
-    for (size_t i = 0; i < n; i++)
-        t->ops->deliver(t->ctx, queues[i], k->msg);
-    free(queues);
+    const struct lev_route *r =
+        lev_route_msg(t, x, k->msg, k->keys, k->n_keys, lev_msg_headers(k->msg));
+    for (size_t i = 0; i < r->n; i++)
+        t->ops->deliver(t->ctx, r->dests[i], k->msg);
 }
 
-/* A copy of the list: what is kept may change while it is delivered. */
+/* A copy of the list: an exchange bound to itself keeps what it gives out. */
 static void copy_kept(struct lev_list *to, const struct lev_list *from)
 {
     lev_list_init(to);

@@ -318,7 +318,7 @@ int lev_bind(struct lev_topology *t, const struct lev_binding_def *d, struct lev
     struct lev_dest *dest = destination(t, d);
     if (!dest)
         return missing(d->to_queue ? "queue" : "exchange", d->destination, t, err);
-    if (source->type->check && source->type->check(d, err) < 0)
+    if (source->type->check && source->type->check(t, d, dest, err) < 0)
         return -1;
     if (lev_binding_find(&t->bindings, source, dest, d->routing_key, d->arguments))
         return 0;

@@ -33,8 +33,10 @@ struct lev_topology_ops {
     /* An exchange was removed or added by a peer's doing (for counts and events); may be NULL. */
     void (*exchange_gone)(void *ctx, struct lev_bytes name);
     /* An exchange with a memory gives a queue a message because of a new binding. Borrows msg.
-     * May route, must not change the topology. NULL: such messages are dropped. */
+     * Must neither route nor change the topology. NULL: such messages are dropped. */
     void (*deliver)(void *ctx, struct lev_dest *queue, struct lev_msg *msg);
+    /* What RabbitMQ calls a queue's type: rabbit_classic_queue. NULL: all are of that one. */
+    const char *(*queue_type)(void *ctx, const struct lev_dest *queue);
     /* The alternate exchange that a policy gives an exchange: true with a view in *alternate_r.
      * Asked when an exchange appears and by lev_topology_ask_policies. NULL: there are none. */
     bool (*alternate)(void *ctx, struct lev_bytes name, struct lev_bytes *alternate_r);

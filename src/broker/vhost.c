@@ -37,10 +37,18 @@ static void topology_deliver(void *ctx, struct lev_dest *queue, struct lev_msg *
     lev_queue_publish(LEV_CONTAINER(queue, struct lev_queue, dest), msg);
 }
 
+static const char *topology_queue_type(void *ctx, const struct lev_dest *queue)
+{
+    (void)ctx;
+    const struct lev_queue *q = LEV_CONTAINER(queue, struct lev_queue, dest);
+    return q->settings.type == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
+}
+
 static const struct lev_topology_ops topology_ops = {
     .queue = topology_queue,
     .persist = topology_persist,
     .deliver = topology_deliver,
+    .queue_type = topology_queue_type,
     .alternate = lev_vhost_policy_alternate};
 
 const struct lev_windows lev_windows_default = {.max = 16384,

@@ -272,11 +272,15 @@ static const struct {
     {"x-local-random", "q:q00", "k", "Non empty binding 'k' key not permitted"},
     {"x-local-random", "x:amq.fanout", "k", "Non empty binding 'k' key not permitted"},
     {"x-local-random", "x:amq.fanout", "", "Destination not found"},
+    {"x-local-random", "q:quorum", "",
+     "Queue type rabbit_quorum_queue not valid for this exchange type"},
+    {"x-random", "q:quorum", "", NULL},
 };
 
 START_TEST(test_bind)
 {
     struct lev_error err = {0};
+    world_queue(&w, "quorum", true);
     declare_ok("x", binds[_i].type, "");
     struct lev_binding_def d = world_binding("x", binds[_i].destination, binds[_i].key, "");
     ck_assert_int_eq(lev_bind(w.t, &d, &err), binds[_i].text ? -1 : 0);

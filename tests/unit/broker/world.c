@@ -48,11 +48,19 @@ static void on_deliver(void *ctx, struct lev_dest *queue, struct lev_msg *msg)
     note(ctx, line);
 }
 
+static const char *type_of(void *ctx, const struct lev_dest *queue)
+{
+    (void)ctx;
+    return lev_bytes_eq(queue->name, LEV_LIT("quorum")) ? "rabbit_quorum_queue"
+                                                        : "rabbit_classic_queue";
+}
+
 static const struct lev_topology_ops ops = {
     .queue = find_queue,
     .persist = on_persist,
     .exchange_gone = on_exchange,
     .deliver = on_deliver,
+    .queue_type = type_of,
 };
 
 void world_init(struct world *w)

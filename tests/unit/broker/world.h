@@ -16,7 +16,8 @@ void world_init(struct world *w);
 /* Takes the queues away, then expects that freeing finds no binding to them. */
 void world_deinit(struct world *w);
 
-/* A new queue; world_queue_gone removes it as its owner would. */
+/* A new queue, of type quorum if that is its name; world_queue_gone removes it as its owner would.
+ */
 struct lev_dest *world_queue(struct world *w, const char *name, bool durable);
 void world_queue_gone(struct world *w, const char *name);
 
