@@ -134,7 +134,7 @@ def weight(s, key):
 
 @scenario("exchange-types/chash/weight/again")
 def weight_again(s):
-    """An existing binding is checked as well, and another exchange is a destination like a queue."""
+    """An existing binding is checked as well; an exchange is a destination like a queue."""
     ch, x, y = s.channel(), s.x(), s.x("y")
     ch.exchange(x, CHASH)
     ch.exchange(y, "fanout")
@@ -265,7 +265,7 @@ def first_binding_goes(s):
 
 @each("exchange-types/queue-leaves", {"chash": CHASH, "modulus": MODULUS, "random": RANDOM})
 def queue_leaves(s, kind):
-    """Nothing is lost when one is unbound and one deleted; with none left, messages are returned."""
+    """Nothing is lost when one is unbound and one deleted; with none left, it is returned."""
     ch, x = s.channel(), s.x()
     queues = spread(s, ch, x, kind, 4)
     ch.call("queue.unbind", queue=queues[1], exchange=x, routing_key="1")
