@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "amqp/props.h"
 #include "base/mem.h"
 
 static bool op_has_msg(const struct lev_op *op)
@@ -44,6 +45,12 @@ void lev_read_free(struct lev_read **r)
         lev_msg_unref(&x->items[i].msg);
     free(x->items);
     free(x);
+}
+
+bool lev_stored_props_valid(struct lev_bytes raw)
+{
+    struct lev_props p;
+    return raw.len == 0 || lev_props_decode(raw, &p) == 0;
 }
 
 /* Appends src to the block at *at and points *dst there. */

@@ -31,6 +31,9 @@
 #define LEV_QUEUE_ID_MAX ((UINT32_C(1) << 23) - 1)
 #define LEV_POSITION_MAX ((UINT64_C(1) << 40) - 1)
 
+/* Largest struct lev_queue_def.level: priorities are octets. */
+enum { LEV_QUEUE_LEVEL_MAX = UINT8_MAX + 1 };
+
 enum lev_op_kind {
     LEV_OP_NONE,    /* a cancelled operation: skip it */
     LEV_OP_ENQUEUE, /* msg at (queue_id, pos); counts in the queue's row */
@@ -40,7 +43,8 @@ enum lev_op_kind {
     LEV_OP_SETTLE_RANGE, /* [pos, end) is dead: purge. count and bytes: live stored messages in it
                           */
     LEV_OP_UNSPILL,      /* the spilled rows [pos, end) are no longer needed (may be lazy) */
-    LEV_OP_COUNT,        /* count: failed deliveries of the stored message at pos */
+    LEV_OP_COUNT,        /* count: failed deliveries of the stored message at pos; ignored when
+                          * there is none or it is settled; given back up to UINT16_MAX */
     LEV_OP_QUEUE_ADD,    /* def is struct lev_queue_def */
     LEV_OP_QUEUE_DELETE, /* queue_id and all its rows; rows may go later in slices, but must never
                           * come back after a restart */
@@ -64,7 +68,7 @@ struct lev_op {
     } u;
     uint64_t expires_at_ms; /* ENQUEUE, SPILL: wall clock; 0 = never */
     uint32_t size;          /* ENQUEUE, SETTLE: octets as counted in the queue's bytes */
-    uint32_t count;         /* SETTLE_RANGE */
+    uint32_t count;         /* SETTLE_RANGE: messages; COUNT: failed deliveries */
     uint64_t bytes;         /* SETTLE_RANGE */
 };
 
@@ -138,6 +142,10 @@ struct lev_read {
 /* Frees a request with its items and their message references. */
 void lev_read_free(struct lev_read **r);
 
+/* True when properties read from a file are well formed (or empty), so that a message may have
+ * them. Any thread. */
+bool lev_stored_props_valid(struct lev_bytes raw);
+
 /* What the store calls; never under a lock of the store's; writer or reader thread. */
 struct lev_store_client {
     /* Swap the open batch: the filled one (live > 0 or marks > 0; ownership passes), or NULL when
@@ -174,9 +182,11 @@ struct lev_queue_state {
 
 struct lev_recovery {
     void (*exchange)(void *ctx, const struct lev_exchange_def *d);
+    /* Queues (level 0) come before all levels; each level's queue is there. */
     void (*queue)(void *ctx, const struct lev_queue_def *d, const struct lev_queue_state *s);
     void (*binding)(void *ctx, const struct lev_binding_def *d);
-    /* A queue id that must not be given out: rows of a deleted queue are still to be removed. */
+    /* A queue id that must not be given out: rows of a deleted queue are still to be removed. May
+     * be NULL. */
     void (*used_id)(void *ctx, uint32_t queue_id);
 };
 

@@ -33,10 +33,11 @@ static int queue_add(struct lev_store_sqlite *s, const struct lev_queue_def *d)
         return rc;
     q->live = true;
     lev_sql_int(&rc, st, 1, d->queue_id);
-    lev_sql_int(&rc, st, 2, d->durable);
-    lev_sql_int(&rc, st, 3, d->auto_delete);
-    lev_sql_text(&rc, st, 4, d->name);
-    lev_sql_blob(&rc, st, 5, d->arguments);
+    lev_sql_int(&rc, st, 2, d->level);
+    lev_sql_int(&rc, st, 3, d->durable);
+    lev_sql_int(&rc, st, 4, d->auto_delete);
+    lev_sql_text(&rc, st, 5, d->name);
+    lev_sql_blob(&rc, st, 6, d->arguments);
     return rc == SQLITE_OK ? lev_sql_run(st) : rc;
 }
 
@@ -50,7 +51,7 @@ static int drop_spilled(struct lev_store_sqlite *s, uint32_t id, uint64_t lo, ui
     if (rc != SQLITE_OK || first == LEV_NO_POS)
         return rc;
     struct lev_squeue *q = lev_state_make(s, id);
-    q->spill_garbage = true;
+    q->spill_garbage = s->state.spill_garbage = true;
     lev_state_touch(&s->state, q);
     lev_state_may_purge(&s->state, q);
     sqlite3_stmt *st = s->st[LEV_ST_SPILL_GARBAGE_ADD];
@@ -63,9 +64,12 @@ static int drop_spilled(struct lev_store_sqlite *s, uint32_t id, uint64_t lo, ui
 static int drop_rows(struct lev_store_sqlite *s, struct lev_squeue *q)
 {
     uint64_t first;
+    bool failures = false;
     int rc =
         lev_state_first(s, LEV_ST_FIRST, LEV_ID(q->id, 0), LEV_ID(q->id, LEV_POSITION_MAX), &first);
-    if (rc != SQLITE_OK || first == LEV_NO_POS)
+    if (rc == SQLITE_OK)
+        rc = lev_failures_any(s, q, &failures);
+    if (rc != SQLITE_OK || (first == LEV_NO_POS && !failures))
         return rc;
     sqlite3_stmt *st = s->st[LEV_ST_GARBAGE_ADD];
     lev_sql_int(&rc, st, 1, q->id);
@@ -165,6 +169,12 @@ static int unspill(struct lev_store_sqlite *s, uint32_t id, uint64_t lo, uint64_
     return rc == SQLITE_OK ? lev_sql_run(st) : rc;
 }
 
+static int count(struct lev_store_sqlite *s, const struct lev_op *op)
+{
+    struct lev_squeue *q = live_queue(&s->state, op->queue_id);
+    return q ? lev_failures_put(s, q, op) : SQLITE_OK;
+}
+
 static int settle(struct lev_store_sqlite *s, const struct lev_op *op)
 {
     struct lev_squeue *q = live_queue(&s->state, op->queue_id);
@@ -193,10 +203,12 @@ static bool op_valid(const struct lev_op *op)
     case LEV_OP_SETTLE:
     case LEV_OP_SETTLE_RANGE:
     case LEV_OP_UNSPILL:
+    case LEV_OP_COUNT:
         return op->queue_id != 0 && op->queue_id <= LEV_QUEUE_ID_MAX && op->pos <= LEV_POSITION_MAX;
     case LEV_OP_QUEUE_ADD: {
         const struct lev_queue_def *d = op->u.def;
-        return d->queue_id != 0 && d->queue_id <= LEV_QUEUE_ID_MAX;
+        return d->queue_id != 0 && d->queue_id <= LEV_QUEUE_ID_MAX &&
+               d->level <= LEV_QUEUE_LEVEL_MAX;
     }
     default:
         return true;
@@ -217,6 +229,8 @@ static int apply_op(struct lev_store_sqlite *s, const struct lev_op *op)
     case LEV_OP_UNSPILL:
         return unspill(s, op->queue_id, op->pos,
                        op->u.end > LEV_POSITION_MAX + 1 ? LEV_POSITION_MAX + 1 : op->u.end);
+    case LEV_OP_COUNT:
+        return count(s, op);
     case LEV_OP_QUEUE_ADD:
         return queue_add(s, op->u.def);
     case LEV_OP_QUEUE_DELETE:

@@ -3,7 +3,8 @@
  * A slice is a transaction of its own that is not synced: losing it in a crash loses no message,
  * and a later batch's sync covers it. In each queue what is below the head goes first. Dead ranges
  * above it are removed, and then forgotten (a position without a row needs no mark), only when
- * asked to or when the bounds are passed: most of them join the head soon. */
+ * asked to or when the bounds are passed: most of them join the head soon. Garbage in spill is not
+ * counted: it is always due. */
 #include "store/store_int.h"
 
 #include "base/clock.h"
@@ -29,7 +30,7 @@ static bool time_is_up(const struct slice *c)
 bool lev_purge_due(const struct lev_store_sqlite *s)
 {
     return s->state.dead_rows > s->options.garbage_limit_rows ||
-           s->state.dead_bytes > s->options.garbage_limit_bytes;
+           s->state.dead_bytes > s->options.garbage_limit_bytes || s->state.spill_garbage;
 }
 
 static int run_id(struct lev_store_sqlite *s, enum lev_statement which, uint64_t id)
@@ -49,15 +50,16 @@ static int remove_some(struct slice *c, struct lev_squeue *q, uint64_t lo, uint6
     uint64_t first, rows;
     *done_r = hi;
     int rc = lev_state_first(s, LEV_ST_FIRST, LEV_ID(q->id, lo), LEV_ID(q->id, hi - 1), &first);
-    if (rc != SQLITE_OK || first == LEV_NO_POS)
+    if (rc != SQLITE_OK)
         return rc;
-    lo = LEV_ID_POS(first);
-    if (hi - lo > STEP)
-        *done_r = lo + STEP;
-    rc = lev_insert_delete(s, first, LEV_ID(q->id, *done_r - 1), &rows);
-    lev_state_count_dead(&s->state, q, -(int64_t)rows, 0);
-    c->rows += rows;
-    return rc;
+    if (first != LEV_NO_POS) {
+        if (hi - LEV_ID_POS(first) > STEP)
+            *done_r = LEV_ID_POS(first) + STEP;
+        rc = lev_insert_delete(s, first, LEV_ID(q->id, *done_r - 1), &rows);
+        lev_state_count_dead(&s->state, q, -(int64_t)rows, 0);
+        c->rows += rows;
+    }
+    return rc == SQLITE_OK ? lev_failures_delete(s, q, lo, *done_r) : rc;
 }
 
 static int purge_garbage(struct slice *c, struct lev_squeue *q)
@@ -67,7 +69,7 @@ static int purge_garbage(struct slice *c, struct lev_squeue *q)
         rc = remove_some(c, q, q->purged, LEV_POSITION_MAX + 1, &q->purged);
     if (rc != SQLITE_OK || q->purged <= LEV_POSITION_MAX)
         return rc;
-    q->garbage = false;
+    q->garbage = q->failures = false;
     q->purged = 0;
     return run_id(c->s, LEV_ST_GARBAGE_DELETE, q->id);
 }
@@ -172,9 +174,11 @@ static int purge_all_ranges(struct slice *c)
 static void retire(struct lev_store_sqlite *s)
 {
     struct lev_state *t = &s->state;
+    bool spill_garbage = false;
     LEV_LIST_EACH(it, nx, &t->purge)
     {
         struct lev_squeue *q = LEV_LIST_ENTRY(it, struct lev_squeue, purge_node);
+        spill_garbage |= q->spill_garbage;
         if (!complete(q))
             continue;
         lev_list_remove(it);
@@ -183,6 +187,7 @@ static void retire(struct lev_store_sqlite *s)
     }
     if (lev_list_empty(&t->purge))
         t->dead_rows = t->dead_bytes = 0;
+    t->spill_garbage = spill_garbage;
 }
 
 int lev_purge_slice(struct lev_store_sqlite *s, uint64_t budget_ns, bool all)

@@ -27,6 +27,7 @@
     X(DEAD, "SELECT id,hi FROM dead WHERE id BETWEEN"                                              \
         " coalesce((SELECT max(id) FROM dead WHERE id BETWEEN ?1 AND ?2),?2) AND ?3 ORDER BY id")  \
     X(SPILL_DEAD, "SELECT max(hi) FROM spill_garbage WHERE id BETWEEN ?1 AND ?2")                  \
+    X(FAILURES, "SELECT id,count FROM failures WHERE id BETWEEN ?1 AND ?2 ORDER BY id")            \
     X(BODY, "SELECT data FROM body WHERE id=?1")
 // clang-format on
 
@@ -66,7 +67,7 @@ struct cursor {
 struct serving {
     struct lev_reader *rd;
     struct lev_read *r;
-    struct cursor rows, spilled;
+    struct cursor rows, spilled, failures;
     uint64_t dead_lo, dead_hi; /* the current dead range; LEV_NO_POS: no more */
     size_t bytes, cap;
 };
@@ -116,6 +117,7 @@ static int dead_seek(struct serving *v)
     return rc == SQLITE_OK ? dead_next(v) : rc;
 }
 
+/* A queue without a row (deleted, or transient) has no live rows: its head is behind them all. */
 static int read_head(struct serving *v, uint64_t *head_r)
 {
     sqlite3_stmt *st = v->rd->st[RD_HEAD];
@@ -124,7 +126,7 @@ static int read_head(struct serving *v, uint64_t *head_r)
     if (rc != SQLITE_OK)
         return rc;
     rc = sqlite3_step(st);
-    *head_r = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+    *head_r = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : LEV_POSITION_MAX + 1;
     int reset = sqlite3_reset(st);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? reset : rc;
 }
@@ -168,7 +170,7 @@ static bool row_parts(sqlite3_stmt *st, struct parts *p)
            optional_int(v[LEV_COL_BODY_ID], 0, &p->body_id) &&
            octets(v[LEV_COL_EXCHANGE], UINT8_MAX, &p->exchange) &&
            octets(v[LEV_COL_KEY], UINT8_MAX, &p->key) &&
-           octets(v[LEV_COL_PROPS], UINT32_MAX, &p->props) &&
+           octets(v[LEV_COL_PROPS], UINT32_MAX, &p->props) && lev_stored_props_valid(p->props) &&
            (p->body_id != 0 || octets(v[LEV_COL_BODY], UINT32_MAX, &p->body));
 }
 
@@ -194,6 +196,7 @@ static struct lev_msg *build(const struct parts *p)
     if (p->body.len)
         memcpy(lev_msg_body_mut(m), p->body.ptr, p->body.len);
     m->persistent = (p->flags & LEV_ROW_PERSISTENT) != 0;
+    m->dead_lettered = (p->flags & LEV_ROW_DEAD_LETTERED) != 0;
     m->priority = (uint8_t)(p->flags >> LEV_ROW_PRIORITY_SHIFT);
     m->expiration_ms = p->expiration;
     return m;
@@ -212,12 +215,34 @@ static bool room_for_item(struct serving *v)
     return true;
 }
 
+/* Failed deliveries of the row of message under its cursor. */
+static int read_count(struct serving *v, uint16_t *count_r)
+{
+    struct cursor *c = &v->failures;
+    int rc = SQLITE_OK;
+    *count_r = 0;
+    while (rc == SQLITE_OK && c->valid && c->pos < v->rows.pos)
+        rc = cursor_next(c);
+    if (rc != SQLITE_OK || !c->valid || c->pos != v->rows.pos)
+        return rc;
+    int64_t count = sqlite3_column_int64(c->st, 1);
+    if (count < 0 || count > UINT16_MAX)
+        return SQLITE_CORRUPT;
+    *count_r = (uint16_t)count;
+    return SQLITE_OK;
+}
+
 static int add_item(struct serving *v, const struct cursor *c, const struct parts *p)
 {
-    struct lev_msg *m = room_for_item(v) ? build(p) : NULL;
-    if (!m)
+    struct lev_read_item item = {
+        .pos = c->pos, .expires_at_ms = p->expires, .spilled = c == &v->spilled};
+    int rc = item.spilled ? SQLITE_OK : read_count(v, &item.count);
+    if (rc != SQLITE_OK)
+        return rc;
+    item.msg = room_for_item(v) ? build(p) : NULL;
+    if (!item.msg)
         return SQLITE_NOMEM;
-    v->r->items[v->r->n_items++] = (struct lev_read_item){c->pos, m, p->expires, c == &v->spilled};
+    v->r->items[v->r->n_items++] = item;
     return SQLITE_OK;
 }
 
@@ -287,14 +312,17 @@ static struct cursor *lower(struct serving *v)
 static int open_cursors(struct serving *v)
 {
     struct lev_read *r = v->r;
-    uint64_t head;
+    uint64_t head = 0;
     int rc = read_head(v, &head);
     v->rows = (struct cursor){v->rd->st[RD_MESSAGE], r->queue_id, r->to, false, 0};
     v->spilled = (struct cursor){v->rd->st[RD_SPILL], r->queue_id, r->to, false, 0};
+    v->failures = (struct cursor){v->rd->st[RD_FAILURES], r->queue_id, r->to, false, 0};
     if (rc == SQLITE_OK)
         rc = dead_seek(v);
     if (rc == SQLITE_OK)
         rc = cursor_seek(&v->rows, r->from > head ? r->from : head);
+    if (rc == SQLITE_OK && v->rows.valid)
+        rc = cursor_seek(&v->failures, v->rows.pos);
     return rc == SQLITE_OK ? cursor_seek(&v->spilled, r->from) : rc;
 }
 

@@ -29,6 +29,7 @@ static void recover_queue(const struct recover_ctx *c, sqlite3_stmt *st)
         .auto_delete = sqlite3_column_int(st, 2) != 0,
         .name = lev_sql_bytes(st, 3),
         .arguments = lev_sql_bytes(st, 4),
+        .level = (uint32_t)sqlite3_column_int64(st, 10),
     };
     struct lev_queue_state q = {
         .head = (uint64_t)sqlite3_column_int64(st, 5),
@@ -69,7 +70,7 @@ static int recover_each(sqlite3 *db, const char *sql, const struct recover_ctx *
 static void recover_used_ids(const struct lev_store_sqlite *s, const struct recover_ctx *c)
 {
     const struct lev_state *t = &s->state;
-    for (size_t i = 0; i < t->cap; i++)
+    for (size_t i = 0; c->recovery->used_id && i < t->cap; i++)
         if (t->slots[i] && !t->slots[i]->live)
             c->recovery->used_id(c->ctx, t->slots[i]->id);
 }
@@ -84,7 +85,7 @@ int lev_store_recover(struct lev_store *store, const struct lev_recovery *recove
     if (rc == SQLITE_OK)
         rc = recover_each(s->db,
                           "SELECT queue_id,durable,auto_delete,name,arguments,head,next_pos,"
-                          "delivered_to,count,bytes FROM queue",
+                          "delivered_to,count,bytes,level FROM queue ORDER BY level, queue_id",
                           &c, recover_queue);
     if (rc == SQLITE_OK)
         rc = recover_each(s->db,

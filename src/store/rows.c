@@ -105,7 +105,8 @@ static void give_blob(sqlite3_context *x, struct lev_bytes b)
 static uint64_t flags_of(const struct lev_msg *m)
 {
     return (uint64_t)m->priority << LEV_ROW_PRIORITY_SHIFT |
-           (m->persistent ? (uint64_t)LEV_ROW_PERSISTENT : 0);
+           (m->persistent ? (uint64_t)LEV_ROW_PERSISTENT : 0) |
+           (m->dead_lettered ? (uint64_t)LEV_ROW_DEAD_LETTERED : 0);
 }
 
 static int x_column(sqlite3_vtab_cursor *c, sqlite3_context *x, int col)

@@ -17,8 +17,8 @@
     "CREATE TABLE spill_garbage(id INTEGER PRIMARY KEY, hi INTEGER NOT NULL);"
 
 #define MESSAGE_VIEW_COLUMNS                                                                       \
-    " m.exchange, m.routing_key, m.flags & 1 AS persistent, m.flags >> 8 & 255 AS priority,"       \
-    " m.expires, m.props,"                                                                         \
+    " m.exchange, m.routing_key, m.flags & 1 AS persistent,"                                       \
+    " m.flags >> 1 & 1 AS dead_lettered, m.expires, m.props,"                                      \
     " CASE WHEN m.body_id IS NULL THEN m.body"                                                     \
     " ELSE (SELECT data FROM body WHERE body.id = m.body_id) END AS body"
 
@@ -33,11 +33,13 @@ const char lev_schema[] =
     " delivered_to INTEGER NOT NULL,"
     " count INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL,"
+    " level INTEGER NOT NULL,"
     " durable INTEGER NOT NULL,"
     " auto_delete INTEGER NOT NULL,"
     " name TEXT NOT NULL,"
     " arguments BLOB NOT NULL);"
     "CREATE TABLE dead(id INTEGER PRIMARY KEY, hi INTEGER NOT NULL);"
+    "CREATE TABLE failures(id INTEGER PRIMARY KEY, count INTEGER NOT NULL);"
     "CREATE TABLE garbage(queue_id INTEGER PRIMARY KEY, lo INTEGER NOT NULL, hi INTEGER NOT NULL);"
     "CREATE TABLE exchange("
     " name TEXT PRIMARY KEY,"
@@ -54,17 +56,23 @@ const char lev_schema[] =
     " arguments BLOB NOT NULL,"
     " PRIMARY KEY(source, to_queue, destination, routing_key, arguments)) WITHOUT ROWID;"
     "CREATE VIEW queues AS"
-    " SELECT name, queue_id, durable, auto_delete, count AS messages, bytes, head, next_pos,"
-    " delivered_to, arguments FROM queue;"
+    " SELECT q.name, q.queue_id, q.durable, q.auto_delete, sum(l.count) AS messages,"
+    " sum(l.bytes) AS bytes, max(l.level) AS levels, q.head, q.next_pos, q.delivered_to,"
+    " q.arguments FROM queue q JOIN queue l ON l.name = q.name WHERE q.level = 0"
+    " GROUP BY q.queue_id;"
     "CREATE VIEW queue_messages AS"
     " SELECT q.name AS queue, m.id & 1099511627775 AS position,"
-    " m.id & 1099511627775 < q.delivered_to AS redelivered," MESSAGE_VIEW_COLUMNS
+    " m.id & 1099511627775 < q.delivered_to AS redelivered,"
+    " coalesce((SELECT f.count FROM failures f WHERE f.id = m.id), 0) AS failures,"
+    " CASE WHEN q.level > 0 THEN q.level - 1 ELSE m.flags >> 8 & 255 END AS priority,"
+    MESSAGE_VIEW_COLUMNS
     " FROM queue q CROSS JOIN message m"
     " ON m.id BETWEEN (q.queue_id << 40) + q.head AND (q.queue_id << 40) + 1099511627775"
     " WHERE coalesce((SELECT hi FROM dead d WHERE d.id BETWEEN q.queue_id << 40 AND m.id"
     " ORDER BY d.id DESC LIMIT 1), 0) <= m.id & 1099511627775;"
     "CREATE VIEW queue_spilled AS"
-    " SELECT m.id >> 40 AS queue_id, m.id & 1099511627775 AS position," MESSAGE_VIEW_COLUMNS
+    " SELECT m.id >> 40 AS queue_id, m.id & 1099511627775 AS position,"
+    " m.flags >> 8 & 255 AS priority," MESSAGE_VIEW_COLUMNS
     " FROM spill m;"
     "CREATE VIEW bindings AS"
     " SELECT source, CASE WHEN to_queue THEN 'queue' ELSE 'exchange' END AS destination_type,"

@@ -4,21 +4,36 @@
  * A message's place: id = queue_id << 40 | position. So one plain table holds all queues, each in
  * one stretch, appended to at its end.
  *
- *   queue         definition and counters of each durable queue. Every position below head is
- * settled; next_pos is the next to be given out; what is below delivered_to has been delivered at
- *                 least once; count and bytes are of the live rows in message.
- *   message       one row for each stored message. Rows that are dead (settled) stay for a while: a
- * row is live only if its queue exists, its position is not below head and in no range of dead.
- *                 flags: 1 persistent, bits 8 to 15 the priority. expires: wall clock, ms.
- * expiration: the message's own TTL, ms. props: flag word and property list as on the wire. body is
- * NULL when body_id says where it is. body          large bodies that several queues share;
- * body_refs counts the rows of message. dead          settled ranges [position of id, hi) above
- * head, of positions whose rows may still exist. garbage       deleted queues whose rows in [lo,
- * hi) are still to be removed. spill         transient messages that did not fit into memory. Means
- * nothing to the next process. spill_garbage ranges [position of id, hi) of spill to be removed.
- *   exchange, binding   durable definitions; arguments are field tables as on the wire.
+ *   queue
+ *     Definition and counters of each durable queue. Every position below head is settled; next_pos
+ *     is the next to be given out; what is below delivered_to has been delivered at least once;
+ *     count and bytes are of the live rows in message. level: 0, or n + 1 for the priority n of the
+ *     queue of that name, which has a row of level 0: a priority queue is several queues, and the
+ *     one of level 0 has no messages of its own.
+ *   message
+ *     One row for each stored message. Rows that are dead (settled) stay for a while: a row is live
+ *     only if its queue exists, its position is not below head and in no range of dead. flags: 1
+ *     persistent, 2 dead-lettered, bits 8 to 15 the priority. expires: wall clock, ms. expiration:
+ *     the message's own TTL, ms. props: flag word and property list as on the wire. body is NULL
+ *     when body_id says where it is.
+ *   body, body_refs
+ *     Large bodies that several queues share; body_refs counts the rows of message.
+ *   failures
+ *     How often deliveries of a message failed; no row: never. Apart from message, because changing
+ *     a row of that means writing its body again. Rows of dead messages go with them.
+ *   dead
+ *     Settled ranges [position of id, hi) above head, of positions whose rows may still exist.
+ *   garbage
+ *     Deleted queues whose rows in [lo, hi) are still to be removed.
+ *   spill
+ *     Transient messages that did not fit into memory. Means nothing to the next process.
+ *   spill_garbage
+ *     Ranges [position of id, hi) of spill to be removed.
+ *   exchange, binding
+ *     Durable definitions; arguments are field tables as on the wire.
  *
- * Views for people: queues, queue_messages, queue_spilled, bindings. */
+ * Views for people: queues (levels: how many a priority queue has, else 0), queue_messages (a
+ * priority queue as one; position is within its priority), queue_spilled, bindings. */
 #ifndef LEV_STORE_SCHEMA_H
 #define LEV_STORE_SCHEMA_H
 

@@ -43,6 +43,12 @@ int lev_sql_err(int rc)
     }
 }
 
+const char *lev_sql_why(sqlite3 *db, int rc)
+{
+    bool its_own = (sqlite3_errcode(db) & 0xff) == (rc & 0xff); /* else we found the fault */
+    return its_own ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+}
+
 int lev_sql_exec(sqlite3 *db, const char *sql)
 {
     return sqlite3_exec(db, sql, NULL, NULL, NULL);

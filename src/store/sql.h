@@ -14,6 +14,9 @@ void lev_sql_init(void);
 /* A LEV_E* for an SQLite result code (0 for SQLITE_OK, _ROW and _DONE). */
 int lev_sql_err(int rc);
 
+/* Why the last call on db gave rc. A view, until the next call. */
+const char *lev_sql_why(sqlite3 *db, int rc);
+
 /* Opens path read-write, creating it when asked to, with busy time-out and the pragmas every
  * connection has. On failure *db_r is NULL and errbuf has one line. */
 int lev_sql_open(const char *path, const char *vfs, bool create, sqlite3 **db_r, char *errbuf,

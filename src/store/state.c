@@ -222,12 +222,12 @@ static bool in_range(int64_t v, uint64_t max)
 
 static bool load_queue(struct lev_state *t, sqlite3_stmt *st)
 {
-    int64_t v[6];
-    for (int i = 0; i < 6; i++)
+    int64_t v[7];
+    for (int i = 0; i < 7; i++)
         v[i] = sqlite3_column_int64(st, i);
     if (v[0] < 1 || !in_range(v[0], LEV_QUEUE_ID_MAX) || !in_range(v[1], LEV_POSITION_MAX + 1) ||
         !in_range(v[2], LEV_POSITION_MAX + 1) || !in_range(v[3], LEV_POSITION_MAX + 1) ||
-        v[4] < 0 || v[5] < 0)
+        v[4] < 0 || v[5] < 0 || !in_range(v[6], LEV_QUEUE_LEVEL_MAX))
         return false;
     struct lev_squeue *q = add(t, (uint32_t)v[0]);
     q->live = true;
@@ -237,6 +237,14 @@ static bool load_queue(struct lev_state *t, sqlite3_stmt *st)
     q->count = (uint64_t)v[4];
     q->bytes = (uint64_t)v[5];
     return true;
+}
+
+/* Any row is one too many. */
+static bool load_orphan(struct lev_state *t, sqlite3_stmt *st)
+{
+    (void)t;
+    (void)st;
+    return false;
 }
 
 static bool load_dead(struct lev_state *t, sqlite3_stmt *st)
@@ -265,25 +273,43 @@ static bool load_garbage(struct lev_state *t, sqlite3_stmt *st)
     return true;
 }
 
+/* After queues and garbage. */
+static bool load_failures(struct lev_state *t, sqlite3_stmt *st)
+{
+    int64_t id = sqlite3_column_int64(st, 0);
+    struct lev_squeue *q =
+        in_range(id, LEV_QUEUE_ID_MAX) ? lev_state_get(t, (uint32_t)id) : NULL;
+    if (q)
+        q->failures = true;
+    return q != NULL;
+}
+
 static bool load_spill_garbage(struct lev_state *t, sqlite3_stmt *st)
 {
     int64_t id = sqlite3_column_int64(st, 0);
     if (!in_range(id, LEV_QUEUE_ID_MAX))
         return false;
     struct lev_squeue *q = lev_state_get(t, (uint32_t)id);
-    (q ? q : add(t, (uint32_t)id))->spill_garbage = true;
+    (q ? q : add(t, (uint32_t)id))->spill_garbage = t->spill_garbage = true;
     return true;
 }
 
 static int load(sqlite3 *db, struct lev_state *t)
 {
     int64_t body = 0, spilled = 0;
-    int rc = each(db, "SELECT queue_id,head,next_pos,delivered_to,count,bytes FROM queue",
+    int rc = each(db, "SELECT queue_id,head,next_pos,delivered_to,count,bytes,level FROM queue",
                   load_queue, t);
+    if (rc == SQLITE_OK)
+        rc = each(db,
+                  "SELECT l.queue_id FROM queue l LEFT JOIN queue q ON q.name=l.name AND q.level=0"
+                  " WHERE l.level>0 AND q.queue_id IS NULL",
+                  load_orphan, t);
     if (rc == SQLITE_OK)
         rc = each(db, "SELECT id,hi FROM dead ORDER BY id", load_dead, t);
     if (rc == SQLITE_OK)
         rc = each(db, "SELECT queue_id FROM garbage", load_garbage, t);
+    if (rc == SQLITE_OK)
+        rc = each(db, "SELECT DISTINCT id>>40 FROM failures", load_failures, t);
     if (rc == SQLITE_OK)
         rc = each(db, "SELECT DISTINCT id>>40 FROM spill_garbage", load_spill_garbage, t);
     if (rc == SQLITE_OK)

@@ -8,6 +8,7 @@
  *   insert.c        message rows, shared bodies
  *   rows.c          the virtual table lev_rows, which gives many rows to one INSERT
  *   settle.c        heads and dead ranges
+ *   failures.c      counts of failed deliveries
  *   purge.c         dead rows are removed in slices; checkpoints
  *   reader.c        the reader's thread
  *
@@ -50,7 +51,12 @@ enum {
 };
 
 /* Message flags column. */
-enum { LEV_ROW_PERSISTENT = 1, LEV_ROW_PRIORITY_SHIFT = 8, LEV_ROW_FLAGS_MAX = 0xffff };
+enum {
+    LEV_ROW_PERSISTENT = 1,
+    LEV_ROW_DEAD_LETTERED = 2,
+    LEV_ROW_PRIORITY_SHIFT = 8,
+    LEV_ROW_FLAGS_MAX = 0xffff
+};
 
 // clang-format off
 /* The writer's statements. */
@@ -74,9 +80,13 @@ enum { LEV_ROW_PERSISTENT = 1, LEV_ROW_PRIORITY_SHIFT = 8, LEV_ROW_FLAGS_MAX = 0
     X(SPILL_GARBAGE_FIRST, "SELECT id,hi FROM spill_garbage"                                       \
         " WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")                                         \
     X(SPILL_GARBAGE_DELETE, "DELETE FROM spill_garbage WHERE id=?1")                               \
-    X(QUEUE_ADD, "INSERT INTO queue(queue_id,head,next_pos,delivered_to,count,bytes,durable,"      \
-        "auto_delete,name,arguments) VALUES(?1,0,0,0,0,0,?2,?3,?4,?5) ON CONFLICT(queue_id) DO"    \
-        " UPDATE SET durable=?2,auto_delete=?3,name=?4,arguments=?5")                              \
+    X(FAILURES_PUT, "INSERT OR REPLACE INTO failures(id,count) VALUES(?1,?2)")                     \
+    X(FAILURES_FIRST, "SELECT id FROM failures WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")    \
+    X(FAILURES_DELETE, "DELETE FROM failures WHERE id BETWEEN ?1 AND ?2")                          \
+    X(QUEUE_ADD, "INSERT INTO queue(queue_id,head,next_pos,delivered_to,count,bytes,level,"        \
+        "durable,auto_delete,name,arguments) VALUES(?1,0,0,0,0,0,?2,?3,?4,?5,?6)"                  \
+        " ON CONFLICT(queue_id) DO UPDATE SET level=?2,durable=?3,auto_delete=?4,name=?5,"         \
+        "arguments=?6")                                                                            \
     X(QUEUE_SET, "UPDATE queue SET head=?2,next_pos=?3,delivered_to=?4,count=?5,bytes=?6"          \
         " WHERE queue_id=?1")                                                                      \
     X(QUEUE_DELETE, "DELETE FROM queue WHERE queue_id=?1")                                         \
@@ -106,6 +116,7 @@ struct lev_squeue {
     bool live;          /* has a row in queue */
     bool garbage;       /* deleted, rows in message still to be removed (row in garbage) */
     bool spill_garbage; /* has rows in spill_garbage */
+    bool failures;      /* may have rows in failures */
     bool touched;       /* in lev_state.touched */
     bool changed;       /* its row is to be written with this transaction */
     bool settled;       /* something died in this transaction: the head may move */
@@ -136,7 +147,8 @@ struct lev_state {
     uint64_t dead_rows, dead_bytes; /* sums */
     uint64_t next_body_id;
     bool shared;  /* there may be rows in body */
-    bool spilled; /* there may be rows in spill */
+    bool spilled;       /* there may be rows in spill */
+    bool spill_garbage; /* there may be rows in spill_garbage */
     /* of the transaction: */
     struct lev_squeue **touched;
     size_t n_touched, cap_touched;
@@ -253,6 +265,15 @@ void lev_settle_range(struct lev_state *t, struct lev_squeue *q, const struct le
 void lev_settle_revive(struct lev_squeue *q, uint64_t pos);
 /* Moves the head as far as it goes; rows of the transaction are in. */
 int lev_settle_head(struct lev_store_sqlite *s, struct lev_squeue *q);
+
+/* --- failures.c --- */
+/* Writes op's count, unless the position is settled. */
+int lev_failures_put(struct lev_store_sqlite *s, struct lev_squeue *q, const struct lev_op *op);
+/* Has q any? Looks into the file. */
+int lev_failures_any(struct lev_store_sqlite *s, const struct lev_squeue *q, bool *any_r);
+/* Forgets those of the positions [lo, hi). */
+int lev_failures_delete(struct lev_store_sqlite *s, const struct lev_squeue *q, uint64_t lo,
+                        uint64_t hi);
 
 /* --- purge.c --- */
 /* True when so many dead rows are stored that some must go even while the writer is busy. */

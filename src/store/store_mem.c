@@ -14,6 +14,7 @@ struct row {
     uint64_t pos;
     struct lev_msg *msg; /* NULL: dead */
     uint64_t expires_at_ms;
+    uint16_t count;
 };
 
 struct rows {
@@ -80,7 +81,7 @@ static void rows_compact(struct rows *r)
 static void rows_put(struct rows *r, uint64_t pos, struct lev_msg *msg, uint64_t expires_at_ms)
 {
     size_t i = rows_at(r, pos);
-    struct row row = {pos, lev_msg_ref(msg), expires_at_ms};
+    struct row row = {pos, lev_msg_ref(msg), expires_at_ms, 0};
     if (i < r->n && r->v[i].pos == pos) {
         r->n_dead -= r->v[i].msg == NULL;
         lev_msg_unref(&r->v[i].msg);
@@ -94,6 +95,13 @@ static void rows_put(struct rows *r, uint64_t pos, struct lev_msg *msg, uint64_t
     memmove(r->v + i + 1, r->v + i, (r->n - i) * sizeof(*r->v));
     r->v[i] = row;
     r->n++;
+}
+
+static void rows_count(struct rows *r, uint64_t pos, uint32_t count)
+{
+    size_t i = rows_at(r, pos);
+    if (i < r->n && r->v[i].pos == pos)
+        r->v[i].count = (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX);
 }
 
 static void rows_kill(struct rows *r, uint64_t from, uint64_t to)
@@ -260,6 +268,9 @@ static void apply_to_queue(struct mqueue *q, const struct lev_op *op)
     case LEV_OP_UNSPILL:
         rows_kill(&q->spilled, op->pos, op->u.end);
         return;
+    case LEV_OP_COUNT:
+        rows_count(&q->stored, op->pos, op->count);
+        return;
     default:
         return;
     }
@@ -360,6 +371,7 @@ static struct lev_msg *copy_msg(const struct lev_msg *x)
         memcpy(lev_msg_body_mut(m), body.ptr, body.len);
     m->persistent = x->persistent;
     m->priority = x->priority;
+    m->dead_lettered = x->dead_lettered;
     m->expiration_ms = x->expiration_ms;
     return m;
 }
@@ -379,7 +391,11 @@ static bool add_item(struct lev_read *r, const struct row *row, bool spilled)
     if (!msg)
         return false;
     r->items = lev_xrealloc(r->items, (r->n_items + 1) * sizeof(*r->items));
-    r->items[r->n_items++] = (struct lev_read_item){row->pos, msg, row->expires_at_ms, spilled};
+    r->items[r->n_items++] = (struct lev_read_item){.pos = row->pos,
+                                                    .msg = msg,
+                                                    .expires_at_ms = row->expires_at_ms,
+                                                    .count = row->count,
+                                                    .spilled = spilled};
     r->reached = row->pos + 1;
     return true;
 }
@@ -499,17 +515,24 @@ void lev_store_mem_free(struct lev_store **s)
     free(m);
 }
 
+static void recover_queue(struct mqueue *q, const struct lev_recovery *recovery, void *ctx)
+{
+    const struct row *first = next_row(&q->stored, 0, LEV_POSITION_MAX + 1);
+    q->state.head = first ? first->pos : q->state.next_pos;
+    recovery->queue(ctx, q->def, &q->state);
+}
+
 void lev_store_mem_recover(struct lev_store *s, const struct lev_recovery *recovery, void *ctx)
 {
     struct mem_store *m = mem(s);
     for (size_t i = 0; i < m->n_exchanges; i++)
         recovery->exchange(ctx, m->exchanges[i]);
-    for (size_t i = 0; i < m->n_queues; i++) {
-        struct mqueue *q = m->queues[i];
-        const struct row *first = next_row(&q->stored, 0, LEV_POSITION_MAX + 1);
-        q->state.head = first ? first->pos : q->state.next_pos;
-        recovery->queue(ctx, q->def, &q->state);
-    }
+    for (size_t i = 0; i < m->n_queues; i++)
+        if (m->queues[i]->def->level == 0)
+            recover_queue(m->queues[i], recovery, ctx);
+    for (size_t i = 0; i < m->n_queues; i++)
+        if (m->queues[i]->def->level != 0)
+            recover_queue(m->queues[i], recovery, ctx);
     for (size_t i = 0; i < m->n_bindings; i++)
         recovery->binding(ctx, m->bindings[i]);
 }

@@ -61,7 +61,7 @@ static int prepare(struct lev_store_sqlite *s)
         LEV_WRITER_STATEMENTS(X)
 #undef X
     };
-    int rc = lev_rows_register(s->db, &s->rows);
+    int rc = SQLITE_OK;
     for (size_t i = 0; i < LEV_ST_COUNT && rc == SQLITE_OK; i++)
         rc = lev_sql_prepare(s->db, sql[i], &s->st[i]);
     return rc;
@@ -80,6 +80,26 @@ static int empty_spill(struct lev_store_sqlite *s)
     return rc == SQLITE_OK ? lev_sql_exec(s->db, "COMMIT") : rc;
 }
 
+/* Tables and statements. A LEV_E*. */
+static int open_tables(struct lev_store_sqlite *s, char errbuf[LEV_STORE_ERR_MAX])
+{
+    int err = lev_sql_schema(s->db, s->path, LEV_SCHEMA_APP_ID, LEV_SCHEMA_VERSION, lev_schema,
+                             errbuf, LEV_STORE_ERR_MAX);
+    if (err != 0)
+        return err;
+    int rc = lev_rows_register(s->db, &s->rows);
+    if (rc == SQLITE_OK)
+        rc = prepare(s);
+    if (rc == SQLITE_OK)
+        return 0;
+    bool other = rc == SQLITE_ERROR; /* says that a table or column is not there */
+    snprintf(errbuf, LEV_STORE_ERR_MAX, other ? "%s has other tables than its schema version says: "
+                                                "%s; this Leveret cannot read it"
+                                              : "cannot open %s: %s",
+             s->path, lev_sql_why(s->db, rc));
+    return other ? LEV_EVERSION : lev_sql_err(rc);
+}
+
 /* Everything after the object exists. A LEV_E*. */
 static int open_store(struct lev_store_sqlite *s, char errbuf[LEV_STORE_ERR_MAX])
 {
@@ -88,18 +108,15 @@ static int open_store(struct lev_store_sqlite *s, char errbuf[LEV_STORE_ERR_MAX]
         return lev_sql_err(rc);
     rc = configure(s);
     if (rc == SQLITE_OK) {
-        int err = lev_sql_schema(s->db, s->path, LEV_SCHEMA_APP_ID, LEV_SCHEMA_VERSION, lev_schema,
-                                 errbuf, LEV_STORE_ERR_MAX);
+        int err = open_tables(s, errbuf);
         if (err != 0)
             return err;
         rc = empty_spill(s);
     }
     if (rc == SQLITE_OK)
-        rc = prepare(s);
-    if (rc == SQLITE_OK)
         rc = lev_state_load(s);
     if (rc != SQLITE_OK) {
-        snprintf(errbuf, LEV_STORE_ERR_MAX, "cannot open %s: %s", s->path, sqlite3_errmsg(s->db));
+        snprintf(errbuf, LEV_STORE_ERR_MAX, "cannot open %s: %s", s->path, lev_sql_why(s->db, rc));
         return lev_sql_err(rc);
     }
     return lev_reader_new(s, errbuf);

@@ -84,7 +84,7 @@ static int try_batch(struct lev_store_sqlite *s, const struct lev_batch *b,
         rc = lev_store_commit(s);
     if (rc != SQLITE_OK) {
         snprintf(text, LEV_STORE_ERR_MAX, "cannot write %s: %s (SQLite code %d)", s->path,
-                 sqlite3_errmsg(s->db), rc);
+                 lev_sql_why(s->db, rc), rc);
         lev_store_rollback(s);
         return rc;
     }
