@@ -223,7 +223,7 @@ static uint64_t hash_subject(const struct hasher *h, struct lev_walk *w)
     return h->by_header ? hash_header(h, w->headers) : hash_property(h, w->msg);
 }
 
-/* -ln((x + 1) / 2^64), never 0. The mantissa's logarithm is the series of 2 atanh(y), y <= 1/3. */
+/* -ln((x | 1) / 2^64), never 0. The mantissa's logarithm is the series of 2 atanh(y), y <= 1/3. */
 static double minus_ln(uint64_t x)
 {
     const double ln2 = 0.69314718055994530942;
@@ -246,6 +246,9 @@ static void hasher_route(struct lev_exchange *x, struct lev_walk *w)
     for (size_t i = 0; i < h->n; i++) {
         const struct candidate *c = &h->v[i];
         uint64_t mixed = lev_hash_fixed(lev_bytes(&c->hash, sizeof(c->hash)), subject);
+        double u = (double)mixed / 18446744073709551616.0;
+        if (c->weight <= best_score * (1 - u))
+            continue; /* -ln(u) is no less than 1 - u: it cannot win, spare the logarithm */
         double score = c->weight / minus_ln(mixed);
         if (score > best_score) {
             best = c;
