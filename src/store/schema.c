@@ -64,16 +64,14 @@ const char lev_schema[] =
     " SELECT q.name AS queue, m.id & 1099511627775 AS position,"
     " m.id & 1099511627775 < q.delivered_to AS redelivered,"
     " coalesce((SELECT f.count FROM failures f WHERE f.id = m.id), 0) AS failures,"
-    " CASE WHEN q.level > 0 THEN q.level - 1 ELSE m.flags >> 8 & 255 END AS priority,"
-    MESSAGE_VIEW_COLUMNS
-    " FROM queue q CROSS JOIN message m"
+    " CASE WHEN q.level > 0 THEN q.level - 1 ELSE m.flags >> 8 & 255 END AS "
+    "priority," MESSAGE_VIEW_COLUMNS " FROM queue q CROSS JOIN message m"
     " ON m.id BETWEEN (q.queue_id << 40) + q.head AND (q.queue_id << 40) + 1099511627775"
     " WHERE coalesce((SELECT hi FROM dead d WHERE d.id BETWEEN q.queue_id << 40 AND m.id"
     " ORDER BY d.id DESC LIMIT 1), 0) <= m.id & 1099511627775;"
     "CREATE VIEW queue_spilled AS"
     " SELECT m.id >> 40 AS queue_id, m.id & 1099511627775 AS position,"
-    " m.flags >> 8 & 255 AS priority," MESSAGE_VIEW_COLUMNS
-    " FROM spill m;"
+    " m.flags >> 8 & 255 AS priority," MESSAGE_VIEW_COLUMNS " FROM spill m;"
     "CREATE VIEW bindings AS"
     " SELECT source, CASE WHEN to_queue THEN 'queue' ELSE 'exchange' END AS destination_type,"
     " destination, routing_key, arguments FROM binding;";

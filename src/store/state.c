@@ -277,8 +277,7 @@ static bool load_garbage(struct lev_state *t, sqlite3_stmt *st)
 static bool load_failures(struct lev_state *t, sqlite3_stmt *st)
 {
     int64_t id = sqlite3_column_int64(st, 0);
-    struct lev_squeue *q =
-        in_range(id, LEV_QUEUE_ID_MAX) ? lev_state_get(t, (uint32_t)id) : NULL;
+    struct lev_squeue *q = in_range(id, LEV_QUEUE_ID_MAX) ? lev_state_get(t, (uint32_t)id) : NULL;
     if (q)
         q->failures = true;
     return q != NULL;

@@ -146,7 +146,7 @@ struct lev_state {
     struct lev_list purge;          /* queues that may have dead rows */
     uint64_t dead_rows, dead_bytes; /* sums */
     uint64_t next_body_id;
-    bool shared;  /* there may be rows in body */
+    bool shared;        /* there may be rows in body */
     bool spilled;       /* there may be rows in spill */
     bool spill_garbage; /* there may be rows in spill_garbage */
     /* of the transaction: */

@@ -93,9 +93,10 @@ static int open_tables(struct lev_store_sqlite *s, char errbuf[LEV_STORE_ERR_MAX
     if (rc == SQLITE_OK)
         return 0;
     bool other = rc == SQLITE_ERROR; /* says that a table or column is not there */
-    snprintf(errbuf, LEV_STORE_ERR_MAX, other ? "%s has other tables than its schema version says: "
-                                                "%s; this Leveret cannot read it"
-                                              : "cannot open %s: %s",
+    snprintf(errbuf, LEV_STORE_ERR_MAX,
+             other ? "%s has other tables than its schema version says: "
+                     "%s; this Leveret cannot read it"
+                   : "cannot open %s: %s",
              s->path, lev_sql_why(s->db, rc));
     return other ? LEV_EVERSION : lev_sql_err(rc);
 }

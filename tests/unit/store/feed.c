@@ -103,6 +103,7 @@ struct lev_msg *feed_msg(uint32_t body_len, uint32_t seed)
         lev_msg_body_mut(m)[i] = octet(seed, i);
     m->persistent = 1;
     m->priority = (uint8_t)(seed % 256);
+    m->dead_lettered = seed / 2 % 2;
     m->expiration_ms = seed % 3 == 0 ? UINT64_MAX : seed;
     return m;
 }
@@ -117,6 +118,7 @@ void feed_check_msg(const struct lev_msg *m, uint32_t body_len, uint32_t seed)
     ck_assert(lev_bytes_eq(lev_msg_body(m), lev_msg_body(want)));
     ck_assert_uint_eq(m->persistent, want->persistent);
     ck_assert_uint_eq(m->priority, want->priority);
+    ck_assert_uint_eq(m->dead_lettered, want->dead_lettered);
     ck_assert_uint_eq(m->expiration_ms, want->expiration_ms);
     lev_msg_unref(&want);
 }
@@ -152,15 +154,21 @@ struct lev_op *feed_op(struct feed *f, enum lev_op_kind kind, uint32_t queue_id,
     return p;
 }
 
-void feed_queue(struct feed *f, uint32_t queue_id, const char *name)
+void feed_level(struct feed *f, uint32_t queue_id, const char *name, uint32_t level)
 {
     struct lev_queue_def d = {.queue_id = queue_id,
+                              .level = level,
                               .durable = true,
                               .name = lev_bytes_str(name),
                               .arguments = LEV_LIT("args")};
     struct lev_op op = {.kind = LEV_OP_QUEUE_ADD, .queue_id = queue_id};
     op.u.def = lev_queue_def_copy(&d);
     add(f, &op);
+}
+
+void feed_queue(struct feed *f, uint32_t queue_id, const char *name)
+{
+    feed_level(f, queue_id, name, 0);
 }
 
 static void message(struct feed *f, enum lev_op_kind kind, uint32_t queue_id, uint64_t pos,
@@ -210,6 +218,12 @@ void feed_settle_range(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t
                         .count = count,
                         .bytes = bytes};
     op.u.end = end;
+    add(f, &op);
+}
+
+void feed_count(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t count)
+{
+    struct lev_op op = {.kind = LEV_OP_COUNT, .queue_id = queue_id, .pos = pos, .count = count};
     add(f, &op);
 }
 
@@ -351,14 +365,26 @@ static void on_exchange(void *ctx, const struct lev_exchange_def *d)
              LEV_FMT(d->type), d->durable, d->auto_delete, d->internal, LEV_FMT(d->arguments));
 }
 
+/* Was a queue (not a level) of that name seen? */
+static bool has_queue(const struct seen *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_queues; i++)
+        if (s->queues[i].level == 0 && strcmp(s->queues[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void on_queue(void *ctx, const struct lev_queue_def *d, const struct lev_queue_state *state)
 {
     struct seen *s = ctx;
     ck_assert_uint_lt(s->n_queues, 64);
-    struct seen_queue *q = &s->queues[s->n_queues++];
+    struct seen_queue *q = &s->queues[s->n_queues];
     q->id = d->queue_id;
+    q->level = d->level;
     q->state = *state;
     snprintf(q->name, sizeof(q->name), "%.*s", LEV_FMT(d->name));
+    ck_assert(d->level == 0 || has_queue(s, q->name));
+    s->n_queues++;
     ck_assert(d->durable && !d->auto_delete);
     ck_assert(lev_bytes_eq(d->arguments, LEV_LIT("args")));
 }

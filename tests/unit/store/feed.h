@@ -37,6 +37,7 @@ void feed_check_msg(const struct lev_msg *m, uint32_t body_len, uint32_t seed);
 /* Append an operation; the store is not woken. */
 struct lev_op *feed_op(struct feed *f, enum lev_op_kind kind, uint32_t queue_id, uint64_t pos);
 void feed_queue(struct feed *f, uint32_t queue_id, const char *name);
+void feed_level(struct feed *f, uint32_t queue_id, const char *name, uint32_t level);
 void feed_enqueue(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t body_len,
                   uint32_t seed);
 /* The same with a message of the caller's (borrowed). */
@@ -47,6 +48,7 @@ void feed_settle_flags(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t
                        uint8_t flags);
 void feed_settle_range(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end,
                        uint32_t count, uint64_t bytes);
+void feed_count(struct feed *f, uint32_t queue_id, uint64_t pos, uint32_t count);
 void feed_unspill(struct feed *f, uint32_t queue_id, uint64_t pos, uint64_t end);
 void feed_exchange(struct feed *f, enum lev_op_kind kind, const char *name);
 void feed_binding(struct feed *f, enum lev_op_kind kind, const char *source, const char *queue,
@@ -71,7 +73,7 @@ struct lev_read *feed_read(struct feed *f, uint32_t queue_id, uint64_t from, uin
 
 /* What a recovery said. */
 struct seen_queue {
-    uint32_t id;
+    uint32_t id, level;
     char name[64];
     struct lev_queue_state state;
 };

@@ -55,7 +55,8 @@ static void teardown(void)
 }
 
 /* Batch n of a fixed history. Queue 1 is settled in order, a batch behind; of queue 2 two in three
- * go, out of order; both get a shared body; queue 3 comes and goes. */
+ * go, out of order; both get a shared body; deliveries of every fifth message fail, twice; queue 3
+ * comes and goes. */
 static void fill(uint32_t n)
 {
     uint32_t from = n * BATCH, to = from + BATCH;
@@ -70,6 +71,10 @@ static void fill(uint32_t n)
         feed_enqueue(&f, 2, i, SIZE, i);
     }
     lev_msg_unref(&big);
+    for (uint32_t i = n ? from - BATCH : 0; i < to; i += 5) { /* of this batch and the last */
+        feed_count(&f, 1, i, i + n);
+        feed_count(&f, 2, i, i + n);
+    }
     for (uint32_t i = n ? from - BATCH : 0; i < from; i++) {
         uint32_t size = i % BATCH ? SIZE : 20000;
         feed_settle(&f, 1, i, size);
@@ -91,6 +96,14 @@ static bool lives(uint32_t queue, uint32_t i, uint32_t batches)
     return i >= (batches - 1) * BATCH || (queue == 2 && i % 3 == 0);
 }
 
+static uint32_t failures_of(uint32_t i, uint32_t batches)
+{
+    uint32_t batch = i / BATCH;
+    if (i % 5)
+        return 0;
+    return i + (batch + 1 < batches ? batch + 1 : batch); /* counted again a batch later */
+}
+
 static void check_queue(uint32_t queue, uint32_t batches)
 {
     struct lev_read *r = feed_read(&f, queue, 0, LEV_POSITION_MAX, 10000, SIZE_MAX);
@@ -101,6 +114,7 @@ static void check_queue(uint32_t queue, uint32_t batches)
             continue;
         ck_assert_uint_lt(at, r->n_items);
         ck_assert_uint_eq(r->items[at].pos, i);
+        ck_assert_uint_eq(r->items[at].count, failures_of(i, batches));
         feed_check_msg(r->items[at++].msg, i % BATCH ? SIZE : 20000, i % BATCH ? i : i / BATCH);
     }
     ck_assert_uint_eq(at, r->n_items);

@@ -100,6 +100,34 @@ START_TEST(test_crash)
 }
 END_TEST
 
+START_TEST(test_levels_and_failures)
+{
+    struct seen seen = {0};
+    f.pump = lev_store_mem_run;
+    feed_level(&f, 1, "p", 2);
+    feed_queue(&f, 2, "p");
+    feed_enqueue(&f, 1, 0, 10, 2); /* a dead-lettered one */
+    feed_count(&f, 1, 0, 3);
+    feed_count(&f, 1, 5, 3);
+    feed_enqueue(&f, 1, 5, 10, 5);
+    feed_count(&f, 2, 0, 1);
+    feed_commit(&f);
+    feed_count(&f, 1, 5, UINT32_MAX);
+    feed_commit(&f);
+    lev_store_mem_crash(store);
+    lev_store_mem_recover(store, &seen_recovery, &seen); /* feed.c sees to the order */
+    lev_store_mem_start(store, &feed_client, &f);
+    ck_assert_uint_eq(seen.n_queues, 2);
+    ck_assert_uint_eq(seen_queue(&seen, 1)->level, 2);
+    struct lev_read *r = feed_read(&f, 1, 0, 9, 10, 1000);
+    ck_assert_uint_eq(r->n_items, 2);
+    feed_check_msg(r->items[0].msg, 10, 2);
+    ck_assert_uint_eq(r->items[0].count, 3);
+    ck_assert_uint_eq(r->items[1].count, UINT16_MAX);
+    lev_read_free(&r);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("store_mem");
@@ -108,6 +136,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_by_hand);
     tcase_add_test(t, test_failure);
     tcase_add_test(t, test_crash);
+    tcase_add_test(t, test_levels_and_failures);
     suite_add_tcase(s, t);
     return s;
 }

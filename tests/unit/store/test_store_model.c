@@ -15,7 +15,8 @@ struct queue {
     bool exists;
     uint32_t id;
     uint64_t next_pos;
-    char state[POSITIONS]; /* 0 never, S stored, T transient in memory, P spilled, D dead */
+    char state[POSITIONS];        /* 0 never, S stored, T transient in memory, P spilled, D dead */
+    uint16_t failures[POSITIONS]; /* of those stored */
 };
 
 static char *dir;
@@ -164,6 +165,17 @@ static void unspill(struct queue *q)
         BOTH(feed_unspill, q->id, from, to);
 }
 
+static void fail_some(struct queue *q)
+{
+    for (uint32_t n = rnd(30); n > 0 && q->next_pos; n--) {
+        uint64_t pos = rnd((uint32_t)q->next_pos);
+        uint32_t count = rnd(70000);
+        BOTH(feed_count, q->id, pos, count);
+        if (q->state[pos] == 'S')
+            q->failures[pos] = (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX);
+    }
+}
+
 static void delete_queue(struct queue *q)
 {
     if (rnd(6))
@@ -174,12 +186,12 @@ static void delete_queue(struct queue *q)
 
 static void step(void)
 {
-    static void (*const acts[])(struct queue * q) = {publish, publish, settle_some, settle_some,
-                                                     purge,   spill,   unspill,     delete_queue};
+    static void (*const acts[])(struct queue * q) = {
+        publish, publish, settle_some, settle_some, purge, spill, unspill, fail_some, delete_queue};
     struct queue *q = &queues[rnd(QUEUES)];
     if (!q->exists)
         make_queue(q);
-    acts[rnd(8)](q);
+    acts[rnd(9)](q);
     if (rnd(3) == 0 && q->exists)
         BOTH(feed_mark, q->id, q->next_pos, q->next_pos / 2);
 }
@@ -197,6 +209,8 @@ static void check_reads(const struct queue *q, uint64_t from, uint64_t to, size_
         ck_assert_uint_eq(a->items[i].expires_at_ms, b->items[i].expires_at_ms);
         ck_assert(a->items[i].spilled == b->items[i].spilled);
         ck_assert(q->state[pos] == (a->items[i].spilled ? 'P' : 'S'));
+        ck_assert_uint_eq(a->items[i].count, b->items[i].count);
+        ck_assert_uint_eq(a->items[i].count, a->items[i].spilled ? 0 : q->failures[pos]);
         feed_check_msg(a->items[i].msg, size_of(pos), (uint32_t)pos);
     }
     ck_assert((a->reached == to) == (b->reached == to));

@@ -317,6 +317,8 @@ START_TEST(test_spill)
     for (uint32_t i = 0; i < 40; i++) {
         ck_assert_uint_eq(r->items[i].pos, i);
         ck_assert(r->items[i].spilled == (i % 2 == 1));
+        ck_assert_uint_eq(r->items[i].expires_at_ms, i % 2 ? 1000 + i : 0);
+        ck_assert_uint_eq(r->items[i].count, 0);
         feed_check_msg(r->items[i].msg, 50, i);
     }
     lev_read_free(&r);
@@ -343,6 +345,20 @@ START_TEST(test_spill)
     ck_assert_uint_eq(r->n_items, 15);
     lev_read_free(&r);
     ck_assert(lev_store_queue_id_free(store, 9));
+}
+END_TEST
+
+START_TEST(test_spill_when_busy)
+{
+    feed_queue(&f, 1, "q");
+    for (uint32_t n = 0; n < 100; n++) {
+        for (uint32_t i = n * 100; i < (n + 1) * 100; i++)
+            feed_spill(&f, 1, i, 50, i);
+        feed_commit(&f);
+        feed_settle_range(&f, 1, n * 100, (n + 1) * 100, 0, 0);
+        feed_commit(&f);
+    }
+    ck_assert_int_lt(ask("SELECT count(*) FROM spill"), 2000); /* and no row of message died */
 }
 END_TEST
 
@@ -434,6 +450,155 @@ START_TEST(test_queue_delete)
     struct lev_store_stats stats;
     lev_store_get_stats(store, &stats);
     ck_assert_uint_le(stats.purged_rows, 3000);
+}
+END_TEST
+
+START_TEST(test_deleted_queue_reads_nothing)
+{
+    const struct lev_recovery no_ids = {.exchange = seen_recovery.exchange,
+                                        .queue = seen_recovery.queue,
+                                        .binding = seen_recovery.binding};
+    struct seen seen = {0};
+    char err[LEV_STORE_ERR_MAX];
+    feed_queue(&f, 2, "goes");
+    feed_enqueue(&f, 2, 0, 100, 0);
+    feed_commit(&f);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 2, 0);
+    feed_spill(&f, 2, 1, 10, 1); /* a transient queue got the id */
+    feed_commit(&f);
+    struct lev_read *r = feed_read(&f, 2, 0, 10, 10, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 1);
+    ck_assert_uint_eq(r->items[0].pos, 1);
+    lev_read_free(&r);
+    lev_store_stop(&store);
+    ck_assert_int_eq(lev_store_open(dir, NULL, &store, err), 0);
+    ck_assert(!lev_store_queue_id_free(store, 2));
+    ck_assert_int_eq(lev_store_recover(store, &no_ids, &seen), 0); /* nobody asks for the ids */
+    ck_assert_uint_eq(seen.n_queues, 0);
+}
+END_TEST
+
+START_TEST(test_levels)
+{
+    struct seen seen = {0};
+    feed_level(&f, 1, "p", 1);
+    feed_level(&f, 2, "p", LEV_QUEUE_LEVEL_MAX);
+    feed_queue(&f, 3, "p"); /* after its levels, and with a higher id */
+    feed_queue(&f, 4, "plain");
+    feed_enqueue(&f, 1, 0, 10, 7);
+    feed_enqueue(&f, 2, 0, 10, 7);
+    feed_enqueue(&f, 2, 1, 10, 7);
+    feed_enqueue(&f, 4, 0, 10, 7);
+    feed_mark(&f, 2, 2, 1);
+    feed_commit(&f);
+    crash(&seen); /* feed.c sees to the order */
+    ck_assert_uint_eq(seen.n_queues, 4);
+    ck_assert_uint_eq(seen_queue(&seen, 1)->level, 1);
+    ck_assert_uint_eq(seen_queue(&seen, 2)->level, LEV_QUEUE_LEVEL_MAX);
+    ck_assert_uint_eq(seen_queue(&seen, 2)->state.count, 2);
+    ck_assert_uint_eq(seen_queue(&seen, 3)->level, 0);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queues"), 2);
+    ck_assert_int_eq(ask("SELECT messages FROM queues WHERE name='p'"), 3);
+    ck_assert_int_eq(ask("SELECT bytes FROM queues WHERE name='p'"), 30);
+    ck_assert_int_eq(ask("SELECT queue_id FROM queues WHERE name='p'"), 3);
+    ck_assert_int_eq(ask("SELECT levels FROM queues WHERE name='p'"), LEV_QUEUE_LEVEL_MAX);
+    ck_assert_int_eq(ask("SELECT levels FROM queues WHERE name='plain'"), 0);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue_messages WHERE queue='p'"), 3);
+    ck_assert_int_eq(ask("SELECT sum(priority) FROM queue_messages WHERE queue='p'"), 510);
+    ck_assert_int_eq(ask("SELECT sum(redelivered) FROM queue_messages WHERE queue='p'"), 1);
+    ck_assert_int_eq(ask("SELECT priority FROM queue_messages WHERE queue='plain'"), 7);
+    for (uint32_t id = 1; id <= 3; id++)
+        feed_op(&f, LEV_OP_QUEUE_DELETE, id, 0);
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queues"), 1);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue_messages"), 1);
+}
+END_TEST
+
+static void check_count(uint32_t queue, uint64_t pos, uint16_t count)
+{
+    struct lev_read *r = feed_read(&f, queue, pos, pos + 1, 1, SIZE_MAX);
+    ck_assert_int_eq(r->rc, 0);
+    ck_assert_uint_eq(r->n_items, 1);
+    ck_assert_uint_eq(r->items[0].count, count);
+    lev_read_free(&r);
+}
+
+START_TEST(test_failures)
+{
+    feed_queue(&f, 1, "q");
+    for (uint32_t i = 0; i < 10; i++)
+        feed_enqueue(&f, 1, i, 20000, i);
+    feed_count(&f, 1, 2, 1); /* of this batch */
+    feed_count(&f, 1, 2, 2);
+    feed_count(&f, 1, 3, 1);
+    feed_count(&f, 9, 3, 1); /* no such queue */
+    feed_spill(&f, 1, 10, 20, 10);
+    feed_count(&f, 1, 10, 5); /* no stored message */
+    feed_commit(&f);
+    feed_count(&f, 1, 4, 7); /* of an earlier one */
+    feed_count(&f, 1, 5, UINT16_MAX + 9);
+    feed_settle(&f, 1, 3, 20000);
+    feed_count(&f, 1, 3, 9); /* settled */
+    feed_commit(&f);
+    ck_assert_int_eq(ask("SELECT sum(failures) FROM queue_messages"), 2 + 7 + UINT16_MAX);
+    ck_assert_int_eq(ask("SELECT count FROM failures WHERE id & 255 = 3"), 1);
+    check_count(1, 10, 0);
+    crash(NULL);
+    check_count(1, 1, 0);
+    check_count(1, 2, 2);
+    check_count(1, 4, 7);
+    check_count(1, 5, UINT16_MAX);
+    struct lev_read *r = feed_read(&f, 1, 0, 10, 100, SIZE_MAX);
+    static const uint16_t counts[] = {0, 0, 2, 7, UINT16_MAX, 0, 0, 0, 0}; /* 3 is not there */
+    ck_assert_uint_eq(r->n_items, 9);
+    for (size_t i = 0; i < 9; i++)
+        ck_assert_uint_eq(r->items[i].count, counts[i]);
+    lev_read_free(&r);
+    feed_count(&f, 1, 2, 3);
+    feed_commit(&f);
+    reopen(NULL);
+    check_count(1, 2, 3);
+    feed_settle_range(&f, 1, 0, 5, 4, 80000);
+    feed_commit(&f);
+    wait_for("SELECT count(*) FROM failures", 1 + 1); /* 5; and 10, not yet below the head */
+    check_count(1, 5, UINT16_MAX);
+    feed_settle_range(&f, 1, 5, 11, 5, 100000);
+    feed_commit(&f);
+    wait_for("SELECT count(*) FROM failures", 0);
+}
+END_TEST
+
+START_TEST(test_failures_of_deleted_queue)
+{
+    struct seen seen = {0};
+    feed_queue(&f, 1, "q");
+    feed_enqueue(&f, 1, 0, 10, 0);
+    feed_count(&f, 1, 0, 1);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 1, 0); /* the row never came to be */
+    feed_commit(&f);
+    ck_assert(!lev_store_queue_id_free(store, 1));
+    crash(&seen);
+    ck_assert_uint_eq(seen.n_used, 1);
+    feed_queue(&f, 1, "again");
+    feed_enqueue(&f, 1, 0, 10, 0);
+    feed_enqueue(&f, 1, 1, 10, 1);
+    feed_count(&f, 1, 1, 4);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 1, 0);
+    feed_queue(&f, 1, "once more");
+    feed_enqueue(&f, 1, 0, 10, 0);
+    feed_enqueue(&f, 1, 1, 10, 1);
+    feed_count(&f, 1, 0, 8);
+    feed_commit(&f);
+    crash(&seen);
+    check_count(1, 0, 8);
+    check_count(1, 1, 0);
+    feed_op(&f, LEV_OP_QUEUE_DELETE, 1, 0);
+    feed_commit(&f);
+    wait_for("SELECT count(*) FROM garbage", 0);
+    ck_assert_int_eq(ask("SELECT count(*) FROM failures"), 0);
+    while (!lev_store_queue_id_free(store, 1))
+        sqlite3_sleep(1);
 }
 END_TEST
 
@@ -559,6 +724,10 @@ START_TEST(test_corrupt_rows)
         "UPDATE message SET exchange=printf('%300s','') WHERE id & 255 = 5",
         "UPDATE message SET routing_key=printf('%256s','') WHERE id & 255 = 5",
         "UPDATE message SET props=1 WHERE id & 255 = 5",
+        "UPDATE message SET props=x'20000000ffff' WHERE id & 255 = 5",
+        "UPDATE message SET props=x'00' WHERE id & 255 = 5",
+        "INSERT INTO failures VALUES((1<<40) + 5, 65536)",
+        "INSERT INTO failures VALUES((1<<40) + 5, -1)",
     };
     feed_queue(&f, 1, "q");
     for (uint32_t i = 0; i < 10; i++)
@@ -699,6 +868,11 @@ START_TEST(test_impossible_state)
         "INSERT INTO dead VALUES((1<<40) + 5, 4)",
         "INSERT INTO dead VALUES((7<<40) + 5, 9)",
         "INSERT INTO garbage VALUES(1,0,1)",
+        "INSERT INTO failures VALUES((7<<40) + 5, 1)",
+        "INSERT INTO failures VALUES(-1, 1)",
+        "UPDATE queue SET level=-1",
+        "UPDATE queue SET level=257",
+        "UPDATE queue SET level=1",
     };
     char err[LEV_STORE_ERR_MAX];
     struct lev_store *other;
@@ -708,6 +882,30 @@ START_TEST(test_impossible_state)
     ask_exec(damage[_i]);
     ck_assert_int_eq(lev_store_open(dir, NULL, &other, err), LEV_ECORRUPT);
     ck_assert_ptr_null(other);
+}
+END_TEST
+
+/* Databases of the time before there was a first release have the same version. */
+START_TEST(test_other_tables)
+{
+    static const char *const changes[][4] = {
+        {"DROP VIEW queues", "DROP VIEW queue_messages", "ALTER TABLE queue DROP COLUMN level",
+         "level"},
+        {"DROP VIEW queues", "DROP VIEW queue_messages", "DROP TABLE failures", "failures"},
+        {"SELECT 1", "SELECT 1", "ALTER TABLE message ADD COLUMN x", "columns"},
+    };
+    char err[LEV_STORE_ERR_MAX];
+    struct lev_store *other;
+    feed_queue(&f, 1, "q");
+    feed_commit(&f);
+    lev_store_stop(&store);
+    for (int i = 0; i < 3; i++)
+        ask_exec(changes[_i][i]);
+    ck_assert_int_eq(lev_store_open(dir, NULL, &other, err), LEV_EVERSION);
+    ck_assert_ptr_null(other);
+    ck_assert_ptr_nonnull(strstr(err, "has other tables"));
+    ck_assert_ptr_nonnull(strstr(err, changes[_i][3]));
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue"), 1); /* nothing was touched */
 }
 END_TEST
 
@@ -726,18 +924,24 @@ static Suite *suite(void)
     tcase_add_test(t, test_one_batch);
     tcase_add_test(t, test_out_of_order_enqueue);
     tcase_add_test(t, test_spill);
+    tcase_add_test(t, test_spill_when_busy);
     tcase_add_test(t, test_spilled_queue_deleted);
     tcase_add_test(t, test_shared_body);
     tcase_add_test(t, test_queue_delete);
+    tcase_add_test(t, test_deleted_queue_reads_nothing);
+    tcase_add_test(t, test_levels);
+    tcase_add_test(t, test_failures);
+    tcase_add_test(t, test_failures_of_deleted_queue);
     tcase_add_test(t, test_purge_when_idle);
     tcase_add_test(t, test_purge_when_busy);
     tcase_add_test(t, test_random_settles);
     tcase_add_test(t, test_checkpoint);
-    tcase_add_loop_test(t, test_corrupt_rows, 0, 11);
+    tcase_add_loop_test(t, test_corrupt_rows, 0, 15);
     tcase_add_loop_test(t, test_damaged_file, 0, 60);
     tcase_add_test(t, test_drain_on_stop);
     tcase_add_test(t, test_versions);
-    tcase_add_loop_test(t, test_impossible_state, 0, 5);
+    tcase_add_loop_test(t, test_other_tables, 0, 3);
+    tcase_add_loop_test(t, test_impossible_state, 0, 10);
     suite_add_tcase(s, t);
     return s;
 }
