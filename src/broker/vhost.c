@@ -116,6 +116,7 @@ void lev_vhost_free(struct lev_vhost **vp)
     if (!v)
         return;
     drop_marked(v);
+    lev_topology_free(&v->topology); /* takes bindings off queues */
     LEV_MAP_EACH(slot, &v->queues)
     {
         struct lev_queue *q = slot->value;
@@ -124,7 +125,6 @@ void lev_vhost_free(struct lev_vhost **vp)
     }
     lev_timers_deinit(&v->timers);
     free(v->dead);
-    lev_topology_free(&v->topology);
     lev_policy_set_free(&v->policies);
     lev_map_deinit(&v->queues);
     lev_map_deinit(&v->reply_chans);
