@@ -82,7 +82,8 @@ static void route_one(struct lev_dead *d)
                                   .reason = lev_death_word(d->reason),
                                   .time_s = lev_vhost_now(v) / 1000,
                                   .exchange = q->settings.dlx,
-                                  .key = keys[0]};
+                                  .key = keys[0],
+                                  .new_key = q->settings.has_dlrk};
     struct lev_msg *msg = lev_death_message(d->msg, &info);
     if (!msg) {
         lev_log_error("queue %.*s: out of memory dead-lettering a message; it is dropped",
