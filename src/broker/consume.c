@@ -1,23 +1,71 @@
 /* basic.consume, basic.cancel and basic.get. See consume.h. */
 #include "broker/consume.h"
 
+#include "amqp/table.h"
 #include "base/mem.h"
 #include "broker/death.h"
 #include "broker/declare.h"
 #include "broker/limits.h"
 #include "broker/queue.h"
+#include "broker/queue_args.h"
 #include "broker/vhost_int.h"
 
 /* --- consumers --- */
 
-static int check_consume(struct lev_chan *ch, struct lev_queue *q, const struct lev_consume_args *a,
+/* Arguments that only streams know. */
+static int check_stream_arguments(const struct lev_queue *q, struct lev_bytes arguments,
+                                  struct lev_error *err)
+{
+    static const char *const keys[] = {"x-stream-offset", "x-stream-filter",
+                                       "x-stream-match-unfiltered"};
+    struct lev_value v;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (lev_table_get(arguments, keys[i], &v))
+            return lev_fail(err, LEV_PRECONDITION_FAILED,
+                            "invalid arg '%s' for queue '%.*s' in vhost '%.*s' of queue type %s",
+                            keys[i], LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name),
+                            lev_queue_module(q->settings.type));
+    return 0;
+}
+
+static int read_priority(const struct lev_queue *q, struct lev_consume_args *a,
                          struct lev_error *err)
 {
-    if (q->exclusive_consumer ||
-        (a->exclusive && (q->n_consumers || q->settings.single_active)))
-        return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
-                        LEV_FMT(q->dest.name), LEV_FMT(ch->client->vhost->name));
+    struct lev_value v;
+    if (!lev_table_get(a->arguments, "x-priority", &v))
+        return 0;
+    if (!lev_value_is_int(&v))
+        return lev_fail(err, LEV_PRECONDITION_FAILED,
+                        "invalid arg 'x-priority' for queue '%.*s' in vhost '%.*s': "
+                        "\"expected integer, got %s\"",
+                        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name),
+                        lev_value_type_name(v.type));
+    a->priority = v.i;
     return 0;
+}
+
+/* An exclusive consumer of a quorum queue is not alone: nobody is refused there. */
+static int check_exclusive(const struct lev_queue *q, const struct lev_consume_args *a,
+                           struct lev_error *err)
+{
+    if (q->settings.type == LEV_QUEUE_QUORUM ||
+        (!q->exclusive_consumer &&
+         !(a->exclusive && (q->n_consumers || q->settings.single_active))))
+        return 0;
+    return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
+                    LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
+}
+
+static int check_consume(const struct lev_chan *ch, const struct lev_queue *q,
+                         struct lev_consume_args *a, struct lev_error *err)
+{
+    if (q->settings.type == LEV_QUEUE_QUORUM && ch->prefetch_global)
+        return lev_fail(err, LEV_NOT_IMPLEMENTED,
+                        "queue '%.*s' in vhost '%.*s' does not support global qos",
+                        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
+    if (check_stream_arguments(q, a->arguments, err) < 0 || read_priority(q, a, err) < 0)
+        return -1;
+    return check_exclusive(q, a, err);
 }
 
 static int check_tag(struct lev_chan *ch, struct lev_bytes tag, struct lev_error *err)
@@ -34,7 +82,7 @@ static void join_channel(struct lev_chan *ch, struct lev_consumer *c)
     ch->client->vhost->n_consumers++;
 }
 
-int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_consume_args *a,
+int lev_consume(struct lev_chan *ch, struct lev_bytes queue, struct lev_consume_args *a,
                 struct lev_consumer **c_r, struct lev_error *err)
 {
     struct lev_queue *q;
@@ -65,6 +113,8 @@ struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag
 static void choose_active(struct lev_queue *q)
 {
     q->active = NULL;
+    if (!q->settings.single_active)
+        return;
     LEV_LIST_EACH(it, nx, &q->consumers) {
         struct lev_consumer *c = LEV_LIST_ENTRY(it, struct lev_consumer, queue_node);
         if (!q->active || (q->settings.type == LEV_QUEUE_QUORUM && c->priority > q->active->priority))
@@ -155,10 +205,20 @@ static bool try_get(struct lev_chan *ch, struct lev_queue *q, bool no_ack)
     return got || !q->ready;
 }
 
+static int check_get(const struct lev_queue *q, struct lev_error *err)
+{
+    if (q->settings.type != LEV_QUEUE_QUORUM || !q->settings.single_active)
+        return 0;
+    return lev_fail(err, LEV_RESOURCE_LOCKED,
+                    "cannot obtain access to locked queue '%.*s' in vhost '%.*s'. basic.get operations "
+                    "are not supported by quorum queues with single active consumer",
+                    LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
+}
+
 int lev_get(struct lev_chan *ch, struct lev_bytes queue, bool no_ack, struct lev_error *err)
 {
     struct lev_queue *q;
-    if (lev_queue_find(ch->client, queue, &q, err) < 0)
+    if (lev_queue_find(ch->client, queue, &q, err) < 0 || check_get(q, err) < 0)
         return -1;
     lev_limits_used(q);
     if (try_get(ch, q, no_ack))
