@@ -28,8 +28,9 @@ static int check_stream_arguments(const struct lev_queue *q, struct lev_bytes ar
     return 0;
 }
 
-static int read_priority(const struct lev_queue *q, struct lev_consume_args *a,
-                         struct lev_error *err)
+/* Leaves *priority_r where the argument is absent. */
+static int read_priority(const struct lev_queue *q, const struct lev_consume_args *a,
+                         int64_t *priority_r, struct lev_error *err)
 {
     struct lev_value v;
     if (!lev_table_get(a->arguments, "x-priority", &v))
@@ -40,7 +41,7 @@ static int read_priority(const struct lev_queue *q, struct lev_consume_args *a,
                         "\"expected integer, got %s\"",
                         LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name),
                         lev_value_type_name(v.type));
-    a->priority = v.i;
+    *priority_r = v.i;
     return 0;
 }
 
@@ -57,15 +58,13 @@ static int check_exclusive(const struct lev_queue *q, const struct lev_consume_a
 }
 
 static int check_consume(const struct lev_chan *ch, const struct lev_queue *q,
-                         struct lev_consume_args *a, struct lev_error *err)
+                         const struct lev_consume_args *a, struct lev_error *err)
 {
     if (q->settings.type == LEV_QUEUE_QUORUM && ch->prefetch_global)
         return lev_fail(err, LEV_NOT_IMPLEMENTED,
                         "queue '%.*s' in vhost '%.*s' does not support global qos",
                         LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
-    if (check_stream_arguments(q, a->arguments, err) < 0 || read_priority(q, a, err) < 0)
-        return -1;
-    return check_exclusive(q, a, err);
+    return check_stream_arguments(q, a->arguments, err);
 }
 
 static int check_tag(struct lev_chan *ch, struct lev_bytes tag, struct lev_error *err)
@@ -82,14 +81,17 @@ static void join_channel(struct lev_chan *ch, struct lev_consumer *c)
     ch->client->vhost->n_consumers++;
 }
 
-int lev_consume(struct lev_chan *ch, struct lev_bytes queue, struct lev_consume_args *a,
+int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_consume_args *a,
                 struct lev_consumer **c_r, struct lev_error *err)
 {
     struct lev_queue *q;
+    int64_t priority = a->priority;
     if (check_tag(ch, a->tag, err) < 0 || lev_queue_find(ch->client, queue, &q, err) < 0 ||
-        check_consume(ch, q, a, err) < 0)
+        check_consume(ch, q, a, err) < 0 || read_priority(q, a, &priority, err) < 0 ||
+        check_exclusive(q, a, err) < 0)
         return -1;
     struct lev_consumer *c = lev_consumer_new(ch, q, a);
+    c->priority = priority;
     join_channel(ch, c);
     lev_list_push_back(&q->consumers, &c->queue_node);
     q->n_consumers++;
@@ -109,15 +111,18 @@ struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag
     return lev_map_get(&ch->consumers, tag);
 }
 
-/* Who follows the active consumer: the first to come; on a quorum queue the highest priority first. */
+/* Who follows the active consumer: the first to come; on a quorum queue the highest priority first.
+ */
 static void choose_active(struct lev_queue *q)
 {
     q->active = NULL;
     if (!q->settings.single_active)
         return;
-    LEV_LIST_EACH(it, nx, &q->consumers) {
+    LEV_LIST_EACH(it, nx, &q->consumers)
+    {
         struct lev_consumer *c = LEV_LIST_ENTRY(it, struct lev_consumer, queue_node);
-        if (!q->active || (q->settings.type == LEV_QUEUE_QUORUM && c->priority > q->active->priority))
+        if (!q->active ||
+            (q->settings.type == LEV_QUEUE_QUORUM && c->priority > q->active->priority))
             q->active = c;
     }
     if (q->active)
@@ -165,8 +170,7 @@ static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_queue *lev
                  struct lev_entry *e, bool no_ack)
 {
     struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
-    struct lev_out *o =
-        lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_GET_OK;
     o->channel = ch->number;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
@@ -209,10 +213,11 @@ static int check_get(const struct lev_queue *q, struct lev_error *err)
 {
     if (q->settings.type != LEV_QUEUE_QUORUM || !q->settings.single_active)
         return 0;
-    return lev_fail(err, LEV_RESOURCE_LOCKED,
-                    "cannot obtain access to locked queue '%.*s' in vhost '%.*s'. basic.get operations "
-                    "are not supported by quorum queues with single active consumer",
-                    LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
+    return lev_fail(
+        err, LEV_RESOURCE_LOCKED,
+        "cannot obtain access to locked queue '%.*s' in vhost '%.*s'. basic.get operations "
+        "are not supported by quorum queues with single active consumer",
+        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
 }
 
 int lev_get(struct lev_chan *ch, struct lev_bytes queue, bool no_ack, struct lev_error *err)

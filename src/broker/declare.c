@@ -86,7 +86,8 @@ static void tell_store(struct lev_queue *q)
 static void create_levels(struct lev_queue *q)
 {
     for (unsigned i = 0; q->settings.max_priority && i <= q->settings.max_priority; i++) {
-        struct lev_queue_def def = {.durable = q->dest.durable, .name = q->dest.name, .level = i + 1};
+        struct lev_queue_def def = {
+            .durable = q->dest.durable, .name = q->dest.name, .level = i + 1};
         if (def.durable)
             def.queue_id = lev_vhost_take_queue_id(q->vhost);
         struct lev_queue *level = lev_queue_new(q->vhost, &def);
@@ -147,11 +148,11 @@ static int check_flags(const struct lev_queue *q, bool if_unused, bool if_empty,
 {
     if (q->settings.type != LEV_QUEUE_QUORUM || !(if_unused || if_empty))
         return 0;
-    return lev_fail(err, LEV_NOT_IMPLEMENTED,
-                    "cannot delete queue '%.*s' in vhost '%.*s'. queue.delete operations with %s flag "
-                    "set are not supported by quorum queues",
-                    LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name),
-                    if_unused ? "if-unused" : "if-empty");
+    return lev_fail(
+        err, LEV_NOT_IMPLEMENTED,
+        "cannot delete queue '%.*s' in vhost '%.*s'. queue.delete operations with %s flag "
+        "set are not supported by quorum queues",
+        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name), if_unused ? "if-unused" : "if-empty");
 }
 
 int lev_queue_delete(struct lev_client *c, struct lev_bytes name, bool if_unused, bool if_empty,

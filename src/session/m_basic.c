@@ -16,8 +16,8 @@ static int on_qos(struct lev_channel *ch, const struct lev_basic_qos *m, struct 
     return 0;
 }
 
-static int start(struct lev_channel *ch, struct lev_bytes queue, struct lev_consume_args *a, bool no_wait,
-                 struct lev_error *err)
+static int start(struct lev_channel *ch, struct lev_bytes queue, const struct lev_consume_args *a,
+                 bool no_wait, struct lev_error *err)
 {
     struct lev_method ok = {.id = LEV_M_BASIC_CONSUME_OK};
     struct lev_consumer *k;
