@@ -32,6 +32,8 @@ void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
     struct lev_vhost *v = q->vhost;
     bool open = e->batch == v->open->id;
     struct lev_op o = {.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos};
+    if (q->top->dedup)
+        lev_dedup_left(q, e);
     if (q->deleted || !(q->dest.durable || (e->flags & LEV_ENTRY_SPILLED)))
         return;
     if (e->flags & LEV_ENTRY_STORED) {
@@ -223,9 +225,15 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
 {
     struct lev_consumer *c = NULL;
     struct lev_entry e = {.msg = msg};
+    uint64_t remembered = 0;
     if (q->limited) {
+        uint64_t original;
+        if (q->dedup && lev_dedup_has(q, msg, &original))
+            return original;
         if (lev_limits_refuse(q, msg))
             return LEV_QUEUE_REJECTED;
+        if (q->dedup)
+            remembered = lev_dedup_passed(q, msg);
         if (q->n_levels > 1)
             q = q->levels[msg->priority < q->n_levels ? msg->priority : q->n_levels - 1];
     }
@@ -235,13 +243,15 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
         c = next_consumer(q->top);
     if (!c && e.expires_ms && e.expires_ms <= lev_vhost_now(q->vhost)) {
         lev_dead_letter_msg(q, msg, LEV_DEATH_EXPIRED); /* TTL 0 and nobody ready */
-        return 0;
+        return remembered;
     }
     e.msg = lev_msg_ref(msg);
     e.pos = q->next_pos++;
     if (msg->persistent && q->dest.durable && !(c && c->no_ack))
         store_entry(q, &e);
-    uint64_t batch = e.batch;
+    if (q->top->dedup)
+        lev_dedup_entered(q, &e);
+    uint64_t batch = e.batch > remembered ? e.batch : remembered;
     if (c)
         deliver(q, c, &e);
     else
@@ -332,6 +342,8 @@ uint64_t lev_queue_purge(struct lev_queue *q)
     uint64_t n = lev_queue_ready(q);
     for (unsigned i = 0; i < q->n_levels; i++)
         purge_level(q->levels[i]);
+    if (q->dedup)
+        lev_dedup_purged(q);
     lev_limits_arm(q);
     lev_queue_serve_getters(q);
     return n;
