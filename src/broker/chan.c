@@ -74,10 +74,7 @@ void lev_chan_set_failure(struct lev_chan *ch, struct lev_error *err)
     free(ch->failure);
     ch->failure = err;
     c->failing = true;
-    if (!c->notified) {
-        c->notified = true;
-        c->sink->notify(c);
-    }
+    lev_client_notify(c);
 }
 
 /* --- the list of unacknowledged deliveries --- */

@@ -115,11 +115,12 @@ int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_s
 /* basic.recover requeue=true. */
 void lev_chan_recover(struct lev_chan *ch);
 
-/* Has the session close the channel with an error found outside of its commands; takes the malloc'ed err. */
+/* Has the session close the channel with an error found outside of its commands; takes the
+ * malloc'ed err. */
 void lev_chan_set_failure(struct lev_chan *ch, struct lev_error *err);
 
-/* Records that e of queue q (or a level) was handed out, to c or (NULL) by basic.get; takes e's message reference. Returns
- * the delivery tag. */
+/* Records that e of queue q (or a level) was handed out, to c or (NULL) by basic.get; takes e's
+ * message reference. Returns the delivery tag. */
 uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_consumer *c,
                         const struct lev_entry *e);
 /* Settles one slot now: ack, requeue or reject, with the consumer's and channel's windows. */

@@ -39,6 +39,14 @@ void lev_client_deinit(struct lev_client *c)
     c->vhost->n_clients--;
 }
 
+void lev_client_notify(struct lev_client *c)
+{
+    if (c->notified)
+        return;
+    c->notified = true;
+    c->sink->notify(c);
+}
+
 struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
 {
     struct lev_outbox *b = &c->outbox;
@@ -46,10 +54,7 @@ struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
         b->cap = b->cap ? b->cap * 2 : 16;
         b->items = lev_xrealloc(b->items, b->cap * sizeof(*b->items));
     }
-    if (!c->notified) {
-        c->notified = true;
-        c->sink->notify(c);
-    }
+    lev_client_notify(c);
     size_t before = atomic_fetch_add_explicit(&c->out_bytes, bytes, memory_order_relaxed);
     if (before + bytes > LEV_OUT_HIGH)
         c->parked = true;

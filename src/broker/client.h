@@ -79,7 +79,7 @@ struct lev_client {
     bool parked; /* output above the high-water mark */
     bool notified;
     bool suspended;        /* a command waits for the store: the session holds back further input */
-    bool failing; /* a channel has a failure for the session to act on */
+    bool failing;          /* a channel has a failure for the session to act on */
     bool cancel_notify;    /* the peer understands basic.cancel from us */
     struct lev_bytes user; /* owned; authenticated user */
 };
@@ -92,6 +92,9 @@ void lev_client_init(struct lev_client *c, struct lev_vhost *v, const struct lev
 void lev_client_end(struct lev_client *c);
 /* Ends it, leaves the vhost and drops its outbox (lock held). */
 void lev_client_deinit(struct lev_client *c);
+
+/* Has the owner look at the client. Lock held. */
+void lev_client_notify(struct lev_client *c);
 
 /* Appends an item; the caller fills what is returned at once. bytes: what it will take on the wire,
  * roughly. Lock held. */

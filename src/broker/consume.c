@@ -13,8 +13,7 @@
 static int check_consume(struct lev_chan *ch, struct lev_queue *q, const struct lev_consume_args *a,
                          struct lev_error *err)
 {
-    if (q->exclusive_consumer ||
-        (a->exclusive && (q->n_consumers || q->settings.single_active)))
+    if (q->exclusive_consumer || (a->exclusive && (q->n_consumers || q->settings.single_active)))
         return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
                         LEV_FMT(q->dest.name), LEV_FMT(ch->client->vhost->name));
     return 0;
@@ -61,13 +60,16 @@ struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag
     return lev_map_get(&ch->consumers, tag);
 }
 
-/* Who follows the active consumer: the first to come; on a quorum queue the highest priority first. */
+/* Who follows the active consumer: the first to come; on a quorum queue the highest priority first.
+ */
 static void choose_active(struct lev_queue *q)
 {
     q->active = NULL;
-    LEV_LIST_EACH(it, nx, &q->consumers) {
+    LEV_LIST_EACH(it, nx, &q->consumers)
+    {
         struct lev_consumer *c = LEV_LIST_ENTRY(it, struct lev_consumer, queue_node);
-        if (!q->active || (q->settings.type == LEV_QUEUE_QUORUM && c->priority > q->active->priority))
+        if (!q->active ||
+            (q->settings.type == LEV_QUEUE_QUORUM && c->priority > q->active->priority))
             q->active = c;
     }
     if (q->active)
@@ -115,8 +117,7 @@ static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_queue *lev
                  struct lev_entry *e, bool no_ack)
 {
     struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
-    struct lev_out *o =
-        lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_GET_OK;
     o->channel = ch->number;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;

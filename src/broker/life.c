@@ -23,6 +23,7 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     lev_list_init(&q->kick_node);
     lev_list_init(&q->unread_node);
     lev_list_init(&q->getters);
+    lev_list_init(&q->paced);
     lev_settings_resolve(LEV_EMPTY, NULL, &q->settings);
     return q;
 }
@@ -37,6 +38,7 @@ static void release(struct lev_queue *q)
 {
     lev_timer_clear(&q->vhost->timers, &q->expiry);
     lev_timer_clear(&q->vhost->timers, &q->disuse);
+    lev_timer_clear(&q->vhost->timers, &q->pace);
     lev_entries_deinit(&q->front);
     lev_entries_deinit(&q->tail);
     lev_settings_deinit(&q->settings);

@@ -1,11 +1,12 @@
-/* A queue's traffic: publish, dispatch, requeue, settle, purge. See queue.h for the invariants; paging is
- * in window.c, limits and expiry in limits.c, declaring and deleting in declare.c. */
+/* A queue's traffic: publish, dispatch, requeue, settle, purge. See queue.h for the invariants;
+ * paging is in window.c, limits and expiry in limits.c, declaring and deleting in declare.c. */
 #include "broker/queue.h"
 
 #include "base/mem.h"
 #include "broker/dead_letter.h"
 #include "broker/death.h"
 #include "broker/limits.h"
+#include "broker/pace.h"
 #include "broker/vhost_int.h"
 
 /* --- the store's side --- */
@@ -60,10 +61,9 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
 {
     if (!(e->flags & LEV_ENTRY_STORED))
         return;
-    lev_vhost_op(q->vhost, &(struct lev_op){.kind = LEV_OP_COUNT,
-                                            .queue_id = q->id,
-                                            .pos = e->pos,
-                                            .count = e->count});
+    lev_vhost_op(q->vhost,
+                 &(struct lev_op){
+                     .kind = LEV_OP_COUNT, .queue_id = q->id, .pos = e->pos, .count = e->count});
 }
 
 /* --- counters of what is ready --- */
@@ -81,6 +81,8 @@ void lev_queue_left(struct lev_queue *level, const struct lev_entry *e)
     level->ready--;
     level->top->ready -= level->top != level;
     level->top->ready_bytes -= e->msg->body_len;
+    level->top->left_messages++;
+    level->top->left_bytes += e->msg->body_len;
     level->vhost->memory -= lev_msg_size(e->msg);
 }
 
@@ -115,7 +117,8 @@ void lev_queue_kick(struct lev_queue *q)
 static struct lev_consumer *next_consumer(struct lev_queue *q)
 {
     while (!lev_list_empty(&q->ready_list)) {
-        struct lev_consumer *c = LEV_LIST_ENTRY(q->ready_list.next, struct lev_consumer, ready_node);
+        struct lev_consumer *c =
+            LEV_LIST_ENTRY(q->ready_list.next, struct lev_consumer, ready_node);
         if (lev_consumer_can_take(c))
             return c;
         lev_list_remove(&c->ready_node);
@@ -128,8 +131,7 @@ static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entr
 {
     struct lev_chan *ch = c->chan;
     struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
-    struct lev_out *o =
-        lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_DELIVER;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
     o->channel = ch->number;
@@ -179,6 +181,7 @@ void lev_queue_dispatch(struct lev_queue *q)
     lev_limits_trim(q);
     balance(q);
     lev_limits_arm(q);
+    lev_pace_relax(q);
 }
 
 bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue **level_r)
@@ -203,6 +206,8 @@ static void enqueue(struct lev_queue *q, struct lev_entry *e)
     joined(q, e);
     if (!lev_list_empty(&q->top->ready_list) || lev_limits_exceeded(q->top))
         lev_queue_kick(q);
+    if (lev_pace_over(q->top, &q->vhost->windows))
+        q->vhost->over = q->top;
     if (e->expires_ms && q->ready == 1)
         lev_limits_arm(q->top);
     if (lev_window_needs_balance(q))
@@ -260,8 +265,8 @@ struct purge_sum {
     uint64_t bytes;
 };
 
-/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before are
- * settled one by one; the rest is left to one range (sum). */
+/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before
+ * are settled one by one; the rest is left to one range (sum). */
 static void purge_entries(struct lev_queue *q, struct lev_entries *es, struct purge_sum *sum)
 {
     while (es->len) {

@@ -33,8 +33,9 @@ struct lev_queue {
     uint32_t refs;             /* vhost map, unacked, tx, marks, reads */
     bool auto_delete, exclusive, deleted, had_consumer;
     struct lev_queue_settings settings;
-    struct lev_queue *top;     /* itself, or the priority queue it is a level of */
-    struct lev_queue **levels; /* where messages are, lowest priority first: itself, or its levels */
+    struct lev_queue *top; /* itself, or the priority queue it is a level of */
+    struct lev_queue *
+        *levels; /* where messages are, lowest priority first: itself, or its levels */
     unsigned n_levels;
     struct lev_queue *self; /* levels of a queue without priorities */
     bool limited; /* has a TTL, a length limit or levels: publishing takes the longer way */
@@ -55,7 +56,7 @@ struct lev_queue {
     uint64_t stored_live;  /* durable rows not settled, in any batch */
     uint64_t unacked;
 
-    struct lev_list consumers; /* queue_node */
+    struct lev_list consumers;  /* queue_node */
     struct lev_list ready_list; /* ready_node, by priority, round robin within */
     uint32_t n_consumers;
     struct lev_consumer *exclusive_consumer;
@@ -63,7 +64,11 @@ struct lev_queue {
     struct lev_timer expiry;     /* when the message at the head expires */
     struct lev_timer disuse;     /* x-expires */
     uint64_t used_ms;            /* last declared, consumed from, or got from */
-    struct lev_list kick_node;   /* vhost.kicked */
+    struct lev_list paced;       /* lev_client.throttle_node: publishers that wait for consumers */
+    struct lev_timer pace;
+    bool unpaced; /* its consumers do not keep up anyway */
+    uint64_t left_messages, left_bytes, pace_messages, pace_bytes; /* pace.c */
+    struct lev_list kick_node;                                     /* vhost.kicked */
     struct lev_list getters;     /* lev_get.node: basic.get waiting for a block */
     uint64_t mark_batch;         /* open batch that has a mark of it */
     struct lev_list unread_node; /* vhost.unread */
@@ -78,7 +83,8 @@ struct lev_get {
 
 /* --- queue.c --- */
 struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def);
-/* Puts new settings in force at once; takes what they own. Priority levels stay as they were made. */
+/* Puts new settings in force at once; takes what they own. Priority levels stay as they were made.
+ */
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s);
 /* A level of a priority queue, recovered or new: attaches it. */
 void lev_queue_add_level(struct lev_queue *q, struct lev_queue *level);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "broker/consume.h"
 #include "broker/declare.h"
+#include "broker/pace.h"
 #include "broker/policy.h"
 
 /* Positions that the store believes handed out beyond what was: so few queue rows are written for
@@ -44,12 +45,11 @@ static const char *topology_queue_type(void *ctx, const struct lev_dest *queue)
     return q->settings.type == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
 }
 
-static const struct lev_topology_ops topology_ops = {
-    .queue = topology_queue,
-    .persist = topology_persist,
-    .deliver = topology_deliver,
-    .queue_type = topology_queue_type,
-    .alternate = lev_vhost_policy_alternate};
+static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
+                                                     .persist = topology_persist,
+                                                     .deliver = topology_deliver,
+                                                     .queue_type = topology_queue_type,
+                                                     .alternate = lev_vhost_policy_alternate};
 
 const struct lev_windows lev_windows_default = {.max = 16384,
                                                 .keep = 4096,
@@ -154,6 +154,7 @@ void lev_vhost_lock(struct lev_vhost *v)
 
 void lev_vhost_unlock(struct lev_vhost *v)
 {
+    v->over = NULL;
     pthread_mutex_unlock(&v->mutex);
 }
 
@@ -229,11 +230,16 @@ void lev_vhost_tick(struct lev_vhost *v)
 
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c)
 {
-    if (!v->failed && v->open->bytes + v->in_flight_bytes < LEV_UNWRITTEN_HIGH)
-        return false;
-    if (!lev_list_linked(&c->throttle_node))
+    bool behind = v->failed || v->open->bytes + v->in_flight_bytes >= LEV_UNWRITTEN_HIGH;
+    bool held = behind;
+    if (behind && !lev_list_linked(&c->throttle_node))
         lev_list_push_back(&v->throttled, &c->throttle_node);
-    return true;
+    if (!behind && v->over) {
+        held = lev_pace_hold(v->over, c);
+        set_alarm(v);
+        v->now = 0;
+    }
+    return held;
 }
 
 static void release_throttled(struct lev_vhost *v)
@@ -243,10 +249,7 @@ static void release_throttled(struct lev_vhost *v)
     while (!lev_list_empty(&v->throttled)) {
         struct lev_client *c = LEV_LIST_ENTRY(v->throttled.next, struct lev_client, throttle_node);
         lev_list_remove(&c->throttle_node);
-        if (!c->notified) {
-            c->notified = true;
-            c->sink->notify(c);
-        }
+        lev_client_notify(c);
     }
 }
 
@@ -281,7 +284,8 @@ static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
         if (!has_row(q))
             continue;
         uint64_t to = q->delivered_to + (q->top->n_consumers ? DELIVERED_RESERVE : 0);
-        needed |= q->delivered_to > q->reserved_to || (!q->top->n_consumers && to != q->reserved_to);
+        needed |=
+            q->delivered_to > q->reserved_to || (!q->top->n_consumers && to != q->reserved_to);
         b->marks[b->n_marks++] =
             (struct lev_queue_mark){.queue_id = q->id, .next_pos = q->next_pos, .delivered_to = to};
     }
@@ -347,7 +351,8 @@ static struct lev_batch *on_take(void *ctx)
 /* A commit is the occasion: without one a store that cannot read would be asked over and over. */
 static void retry_reads(struct lev_vhost *v)
 {
-    LEV_LIST_EACH(it, nx, &v->unread) {
+    LEV_LIST_EACH(it, nx, &v->unread)
+    {
         lev_list_remove(it);
         lev_window_stored(LEV_LIST_ENTRY(it, struct lev_queue, unread_node));
     }
