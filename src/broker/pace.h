@@ -10,6 +10,7 @@
 #define LEV_BROKER_PACE_H
 
 #include "broker/queue.h"
+#include "broker/vhost.h"
 
 enum { LEV_PACE_MS = 20 };
 
