@@ -86,14 +86,16 @@ static void tell_store(struct lev_queue *q)
 
 static void create_levels(struct lev_queue *q)
 {
-    for (unsigned i = 0; q->settings.max_priority && i <= q->settings.max_priority; i++) {
-        struct lev_queue_def def = {
-            .durable = q->dest.durable, .name = q->dest.name, .level = i + 1};
-        if (def.durable)
-            def.queue_id = lev_vhost_take_queue_id(q->vhost);
+    if (!q->settings.max_priority)
+        return;
+    lev_queue_make_levels(q);
+    for (unsigned i = 0; q->dest.durable && i < q->n_levels; i++) {
+        struct lev_queue_def def = {.durable = true,
+                                    .queue_id = lev_vhost_take_queue_id(q->vhost),
+                                    .name = q->dest.name,
+                                    .level = i + 1};
         struct lev_queue *level = lev_queue_new(q->vhost, &def);
-        lev_queue_add_level(q, level);
-        level->limited = true;
+        lev_queue_set_level(q, level);
         tell_store(level);
     }
 }

@@ -59,15 +59,29 @@ void lev_queue_unref(struct lev_queue **qp)
     lev_queue_unref(&top); /* a level holds its queue */
 }
 
-void lev_queue_add_level(struct lev_queue *q, struct lev_queue *level)
+void lev_queue_make_levels(struct lev_queue *q)
+{
+    unsigned n = q->settings.max_priority + 1;
+    q->levels = lev_xcalloc(n, sizeof(struct lev_queue *));
+    q->n_levels = n;
+    for (unsigned i = 0; i < n; i++) {
+        struct lev_queue_def def = {.name = q->dest.name, .level = i + 1};
+        q->levels[i] = lev_queue_new(q->vhost, &def);
+        q->levels[i]->top = lev_queue_ref(q);
+        q->levels[i]->limited = true;
+    }
+}
+
+bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
 {
     unsigned i = level->def->level - 1u;
-    if (q->levels == &q->self) {
-        q->levels = lev_xcalloc(q->settings.max_priority + 1, sizeof(struct lev_queue *));
-        q->n_levels = q->settings.max_priority + 1;
-    }
+    if (q->levels == &q->self || i >= q->n_levels || q->levels[i]->id)
+        return false;
+    lev_queue_unref(&q->levels[i]);
     level->top = lev_queue_ref(q);
+    level->limited = true;
     q->levels[i] = level;
+    return true;
 }
 
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)

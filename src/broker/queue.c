@@ -234,7 +234,8 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
     }
     e.msg = lev_msg_ref(msg);
     e.pos = q->next_pos++;
-    if (msg->persistent && q->dest.durable && !(c && c->no_ack))
+    bool keep = msg->persistent || q->top->settings.type == LEV_QUEUE_QUORUM;
+    if (keep && q->dest.durable && !(c && c->no_ack))
         store_entry(q, &e);
     uint64_t batch = e.batch;
     if (c)

@@ -86,8 +86,11 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
 /* Puts new settings in force at once; takes what they own. Priority levels stay as they were made.
  */
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s);
-/* A level of a priority queue, recovered or new: attaches it. */
-void lev_queue_add_level(struct lev_queue *q, struct lev_queue *level);
+/* Gives a priority queue its levels, unknown to the store. */
+void lev_queue_make_levels(struct lev_queue *q);
+/* Replaces a level by one that the store knows; takes it. False when the queue has no such level.
+ */
+bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level);
 /* Lets go of the levels: the queue is deleted or the vhost ends. */
 void lev_queue_drop_levels(struct lev_queue *q);
 struct lev_queue *lev_queue_ref(struct lev_queue *q);
@@ -140,6 +143,8 @@ void lev_window_balance(struct lev_queue *q);
 void lev_window_stored(struct lev_queue *q);
 /* A read came back. */
 void lev_window_loaded(struct lev_queue *q, struct lev_read *r);
+/* Timer: queues whose reads failed try again. */
+void lev_window_reread(struct lev_timer *t, uint64_t now_ms);
 /* Starts a queue whose messages are all in the store. */
 void lev_window_recover(struct lev_queue *q, const struct lev_queue_state *s);
 

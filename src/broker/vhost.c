@@ -85,6 +85,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     lev_map_init(&v->reply_chans);
     lev_timers_init(&v->timers);
     v->again.fire = on_again;
+    v->reread.fire = lev_window_reread;
     v->patrol.fire = lev_patrol;
     v->alarm_ms = UINT64_MAX;
     v->consumer_timeout_ms = CONSUMER_TIMEOUT_MS;
@@ -414,12 +415,19 @@ static void recover_queue(void *ctx, const struct lev_queue_def *d, const struct
     struct lev_queue *top = d->level ? lev_map_get(&v->queues, d->name) : NULL;
     lev_vhost_use_queue_id(v, d->queue_id);
     if (top) {
-        lev_queue_add_level(top, q);
+        if (!lev_queue_set_level(top, q)) {
+            lev_log_error("queue %.*s: a stored priority level %u that it does not have",
+                          LEV_FMT(d->name), d->level - 1);
+            lev_queue_unref(&q);
+            return;
+        }
     } else {
         struct lev_queue_settings settings;
         lev_map_put(&v->queues, q->dest.name, q);
         lev_vhost_resolve(v, d->name, d->arguments, &settings);
         lev_queue_apply_settings(q, &settings);
+        if (q->settings.max_priority)
+            lev_queue_make_levels(q);
     }
     lev_window_recover(q, s);
 }

@@ -30,6 +30,7 @@ struct lev_vhost {
     uint32_t ids_cap;
     struct lev_timers timers;
     struct lev_timer again;  /* another run is wanted at once */
+    struct lev_timer reread; /* queues in unread try again */
     struct lev_timer patrol; /* looks for deliveries that are not acknowledged in time */
     uint64_t alarm_ms;       /* what alarm was last told */
     void (*alarm)(void *ctx, uint64_t due_ms);
