@@ -77,6 +77,7 @@ static void to_server_config(const struct lev_config *c, struct lev_server_liste
     out->default_user = c->default_user;
     out->default_password = c->default_password;
     out->default_vhost = c->default_vhost;
+    out->definitions = c->definitions;
     if (c->loopback_users_set)
         out->loopback_users = (const char *const *)c->loopback_users;
 }

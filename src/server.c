@@ -1,8 +1,9 @@
 /* The embeddable broker: wires the rooms together. See leveret/server.h.
  *
- * Start goes bottom up (data directory, meta.db, users, vhosts with their stores, session layer,
- * loops), stop goes top down; a start that fails is undone by the same stop. The vhosts are found
- * by name in a map that does not change while loops run, so that any thread may look one up. */
+ * Start goes bottom up (data directory, meta.db, definitions, users, vhosts with their stores,
+ * session layer, loops), stop goes top down; a start that fails is undone by the same stop. The
+ * vhosts are found by name in a map that does not change while loops run, so that any thread may
+ * look one up. */
 #include "leveret/server.h"
 
 #include <limits.h>
@@ -18,7 +19,9 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "broker/admin.h"
 #include "broker/vhost.h"
+#include "definitions/definitions.h"
 #include "net/net.h"
 #include "session/session.h"
 #include "store/datadir.h"
@@ -28,6 +31,7 @@
 
 _Static_assert((int)LEV_SERVER_ERR_MAX >= (int)LEV_DATADIR_ERR_MAX &&
                    (int)LEV_SERVER_ERR_MAX >= (int)LEV_META_ERR_MAX &&
+                   (int)LEV_SERVER_ERR_MAX >= (int)LEV_DEFINITIONS_ERR_MAX &&
                    (int)LEV_SERVER_ERR_MAX >= (int)LEV_STORE_ERR_MAX,
                "one line of any room fits");
 
@@ -47,6 +51,7 @@ struct lev_server {
     int lock_fd;
     struct lev_meta *meta;
     struct lev_auth *auth;
+    struct lev_definitions *definitions; /* while it starts */
     struct server_vhost *vhosts;
     struct lev_ticker *ticker;
     struct lev_map vhosts_by_name;
@@ -120,11 +125,21 @@ static int take_data_dir(struct lev_server *s, char *err)
     return lev_meta_open(s->config.data_dir, &s->meta, err);
 }
 
+static int load_definitions(struct lev_server *s, char *err)
+{
+    if (!s->config.definitions)
+        return 0;
+    if (lev_definitions_read(s->config.definitions, &s->definitions, err) < 0)
+        return -1;
+    return lev_definitions_import_meta(s->definitions, s->meta, err);
+}
+
 static int load_users(struct lev_server *s, char *err)
 {
     struct lev_auth_options o = {.default_user = s->config.default_user,
                                  .default_password = s->config.default_password,
                                  .default_vhost = s->config.default_vhost,
+                                 .no_default_user = s->definitions != NULL,
                                  .loopback_users = s->config.loopback_users};
     s->auth = lev_auth_new(s->meta, &o, err, LEV_SERVER_ERR_MAX);
     return s->auth ? 0 : -1;
@@ -141,6 +156,17 @@ static void note_vhost(void *ctx, const struct lev_meta_vhost *m)
     lev_map_put(&s->vhosts_by_name, v->name, v);
 }
 
+/* Before the queues are there, so that each has its policy from the beginning. */
+static int set_policies(struct lev_server *s, struct server_vhost *v, char *err)
+{
+    struct lev_policy_set *policies;
+    if (lev_definitions_policies(s->meta, v->name, &policies, err) < 0)
+        return -1;
+    if (policies)
+        lev_vhost_set_policies(v->vhost, policies);
+    return 0;
+}
+
 static int open_vhost(struct lev_server *s, struct server_vhost *v, char *err)
 {
     char dir[PATH_MAX];
@@ -152,6 +178,8 @@ static int open_vhost(struct lev_server *s, struct server_vhost *v, char *err)
     if (lev_datadir_make(dir, err) < 0 || lev_store_open(dir, NULL, &v->store, err) < 0)
         return -1;
     v->vhost = lev_vhost_new(v->name, v->store, lev_clock_wall_ms);
+    if (set_policies(s, v, err) < 0)
+        return -1;
     int rc = lev_store_recover(v->store, &lev_vhost_recovery, v->vhost);
     if (rc == 0)
         rc = lev_store_start(v->store, &lev_vhost_store_client, v->vhost);
@@ -168,6 +196,9 @@ static int open_vhosts(struct lev_server *s, char *err)
     }
     for (struct server_vhost *v = s->vhosts; v; v = v->next)
         if (open_vhost(s, v, err) < 0)
+            return -1;
+    for (struct server_vhost *v = s->vhosts; v && s->definitions; v = v->next)
+        if (lev_definitions_import_vhost(s->definitions, v->vhost, err) < 0)
             return -1;
     s->ticker = lev_ticker_new();
     if (!s->ticker) {
@@ -230,7 +261,8 @@ static int start_net(struct lev_server *s, char *err)
 
 static int bring_up(struct lev_server *s, char *err)
 {
-    if (take_data_dir(s, err) < 0 || load_users(s, err) < 0 || open_vhosts(s, err) < 0)
+    if (take_data_dir(s, err) < 0 || load_definitions(s, err) < 0 || load_users(s, err) < 0 ||
+        open_vhosts(s, err) < 0)
         return -1;
     make_session(s);
     return start_net(s, err);
@@ -239,6 +271,7 @@ static int bring_up(struct lev_server *s, char *err)
 int lev_server_start(struct lev_server *s, char err[LEV_SERVER_ERR_MAX])
 {
     int rc = bring_up(s, err);
+    lev_definitions_free(&s->definitions);
     if (rc < 0)
         lev_server_stop(s);
     return rc < 0 ? -1 : 0;

@@ -52,6 +52,9 @@ struct lev_server_config {
     const char *cluster_name;  /* NULL: rabbit@ and the host's name */
     /* The user and vhost made when the data directory has no user yet. */
     const char *default_user, *default_password, *default_vhost;
+    /* A definitions.json, or a directory of such files, imported at each start; what it says about
+     * users counts instead of the default user. NULL: none. */
+    const char *definitions;
     /* Users who may log in from this machine only; ends with NULL. NULL: "guest". */
     const char *const *loopback_users;
 };

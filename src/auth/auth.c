@@ -175,7 +175,7 @@ static const char *create_default_user(struct lev_auth *a, const struct lev_auth
 static int ensure_user(struct lev_auth *a, const struct lev_auth_options *o, char *errbuf,
                        size_t errlen)
 {
-    if (a->directory->users.len > 0)
+    if (a->directory->users.len > 0 || o->no_default_user)
         return 0;
     const char *failure = create_default_user(a, o);
     if (failure) {

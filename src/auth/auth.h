@@ -13,6 +13,7 @@ struct lev_auth_options {
     /* The user made when there is none ("guest", "guest"), with all permissions on vhost ("/"),
      * which is made too. */
     const char *default_user, *default_password, *default_vhost;
+    bool no_default_user; /* none is made */
     /* Users who may log in from loopback only; NULL: "guest". Empty list: nobody. */
     const char *const *loopback_users; /* ends with NULL */
 };

@@ -91,6 +91,20 @@ static int set_default_vhost(struct lev_config *c, const struct setting *s, char
     return set_text(&c->default_vhost, s, err);
 }
 
+static int set_definitions(struct lev_config *c, const struct setting *s, char *err)
+{
+    return set_text(&c->definitions, s, err);
+}
+
+/* Where definitions come from. */
+static int set_definitions_backend(struct lev_config *c, const struct setting *s, char *err)
+{
+    (void)c;
+    if (strcmp(s->value, "local_filesystem") == 0)
+        return 0;
+    return strcmp(s->value, "https") == 0 ? NO_EFFECT : wrong(err, s, "'local_filesystem'");
+}
+
 static int set_cluster_name(struct lev_config *c, const struct setting *s, char *err)
 {
     return set_text(&c->cluster_name, s, err);
@@ -265,6 +279,8 @@ static const struct {
     {"default_queue_type", NULL},
     {"default_user_tags.*", NULL},
     {"default_users.**", NULL},
+    {"definitions.import_backend", set_definitions_backend},
+    {"definitions.local.path", set_definitions},
     {"definitions.**", NULL},
     {"deprecated_features.**", NULL},
     {"disk_free_limit.*", NULL},
@@ -274,7 +290,7 @@ static const struct {
     {"initial_frame_max", NULL},
     {"listeners.ssl", NULL},
     {"listeners.ssl.*", NULL},
-    {"load_definitions", NULL},
+    {"load_definitions", set_definitions},
     {"log.**", NULL},
     {"management.**", NULL},
     {"management_agent.**", NULL},

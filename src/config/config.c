@@ -104,6 +104,7 @@ void lev_config_deinit(struct lev_config *c)
     free(c->default_user);
     free(c->default_password);
     free(c->default_vhost);
+    free(c->definitions);
     free(c->cluster_name);
     *c = (struct lev_config){0};
 }
@@ -201,6 +202,8 @@ static void apply_options(struct lev_config *c, const struct options *o)
 {
     if (o->data_dir)
         lev_config_set_(&c->data_dir, o->data_dir);
+    if (o->definitions)
+        lev_config_set_(&c->definitions, o->definitions);
     if (o->bind || o->port >= 0) {
         lev_config_no_listeners_(c);
         lev_config_listener_(c, "default", o->bind, o->port >= 0 ? o->port : AMQP_PORT);

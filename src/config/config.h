@@ -31,6 +31,7 @@ struct lev_config {
     int log_level;       /* enum lev_log_level */
     uint32_t frame_max, channel_max, heartbeat_s, handshake_ms, max_message_size;
     char *default_user, *default_password, *default_vhost;
+    char *definitions;                              /* NULL: none to load */
     char *cluster_name;                             /* NULL: to be made from the host's name */
     char *loopback_users[LEV_CONFIG_USERS_MAX + 1]; /* ends with NULL */
     size_t n_loopback_users;

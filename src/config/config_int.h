@@ -13,7 +13,7 @@ struct setting {
 
 /* The command line, read but not yet applied; views into argv. NULL and -1: not given. */
 struct options {
-    const char *config, *data_dir, *bind;
+    const char *config, *data_dir, *bind, *definitions;
     int port, management_port, loops, log_level;
 };
 

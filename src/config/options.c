@@ -18,6 +18,9 @@ static const char usage[] =
     "  --bind ADDR             listen on this numeric address only (default: all interfaces)\n"
     "  --port N                listen on this port (default: 5672; 0: one that is free).\n"
     "                          --bind and --port replace the file's listeners\n"
+    "  --load-definitions FILE import users, vhosts, permissions, policies, exchanges, queues and\n"
+    "                          bindings from FILE, a definitions.json as RabbitMQ exports it (or\n"
+    "                          from all files of a directory), at each start\n"
     "  --management-port N     reserved for the management API, which this version does not\n"
     "                          have yet\n"
     "  --loops N               number of event loops, that is, threads that serve connections\n"
@@ -41,6 +44,7 @@ enum {
     OPT_DATA_DIR,
     OPT_BIND,
     OPT_PORT,
+    OPT_LOAD_DEFINITIONS,
     OPT_MANAGEMENT_PORT,
     OPT_LOOPS,
     OPT_LOG_LEVEL,
@@ -53,6 +57,7 @@ static const struct option table[] = {
     {"data-dir", required_argument, NULL, OPT_DATA_DIR},
     {"bind", required_argument, NULL, OPT_BIND},
     {"port", required_argument, NULL, OPT_PORT},
+    {"load-definitions", required_argument, NULL, OPT_LOAD_DEFINITIONS},
     {"management-port", required_argument, NULL, OPT_MANAGEMENT_PORT},
     {"loops", required_argument, NULL, OPT_LOOPS},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -103,6 +108,8 @@ static int take(struct options *o, int opt, enum lev_config_action *action_r, ch
         return text("--bind", &o->bind, err);
     case OPT_PORT:
         return number("--port", 0, 65535, &o->port, err);
+    case OPT_LOAD_DEFINITIONS:
+        return text("--load-definitions", &o->definitions, err);
     case OPT_MANAGEMENT_PORT:
         return number("--management-port", 0, 65535, &o->management_port, err);
     case OPT_LOOPS:

@@ -1,11 +1,13 @@
 /* A batch becomes a transaction. See store_int.h.
  *
- * Operations are looked at in order: definitions and spill are written at once; ENQUEUE and SETTLE
- * change the queue's state in memory, and come to the file at the end: first all rows, then heads,
- * dead ranges and queue rows. That is the same as in order, because a SETTLE never removes a row,
- * and a queue that is deleted drops its rows not yet written. If anything fails the caller rolls
- * back and reloads. */
+ * Operations are looked at in order: definitions, spill and failures are written at once; ENQUEUE
+ * and SETTLE change the queue's state in memory, and come to the file at the end: first all rows,
+ * then heads, dead ranges and queue rows. That is the same as in order, because a SETTLE never
+ * removes a row, and a queue that is deleted drops its rows not yet written. If anything fails the
+ * caller rolls back and reloads. */
 #include "store/store_int.h"
+
+#include "base/log.h"
 
 /* Inserts whose arrays are kept for the next transaction. */
 enum { ROOM_MAX = 65536 };
@@ -321,9 +323,14 @@ int lev_apply(struct lev_store_sqlite *s, const struct lev_batch *b)
 {
     struct lev_state *t = &s->state;
     int rc = SQLITE_OK;
-    for (size_t i = 0; i < b->n_ops && rc == SQLITE_OK; i++)
-        if (op_valid(&b->ops[i]))
-            rc = apply_op(s, &b->ops[i]);
+    for (size_t i = 0; i < b->n_ops && rc == SQLITE_OK; i++) {
+        const struct lev_op *op = &b->ops[i];
+        if (op_valid(op))
+            rc = apply_op(s, op);
+        else
+            lev_log_error("store %s: left out operation %u, queue %u, position %llu", s->path,
+                          op->kind, op->queue_id, (unsigned long long)op->pos);
+    }
     for (size_t i = 0; i < b->n_marks; i++)
         apply_mark(t, &b->marks[i]);
     if (rc == SQLITE_OK)

@@ -242,7 +242,8 @@ START_TEST(test_default_user)
     ck_assert_int_eq(meta.n_vhosts, 0);
     lev_auth_free(&a);
     /* A second start finds it and makes no other, whatever the options say. */
-    struct lev_auth_options o = {"late", "pw", "v", NULL};
+    struct lev_auth_options o = {
+        .default_user = "late", .default_password = "pw", .default_vhost = "v"};
     a = lev_auth_new(&meta, &o, err, sizeof(err));
     ck_assert_int_eq(meta.n_users, 1);
     ck_assert(!lev_auth_password(a, B("late"), B("pw")));
@@ -253,7 +254,8 @@ END_TEST
 
 START_TEST(test_chosen_default_user)
 {
-    struct lev_auth_options o = {"app", "pw", "v1", NULL};
+    struct lev_auth_options o = {
+        .default_user = "app", .default_password = "pw", .default_vhost = "v1"};
     struct lev_auth *a = lev_auth_new(&meta, &o, err, sizeof(err));
     ck_assert_msg(a != NULL, "%s", err);
     ck_assert(lev_auth_password(a, B("app"), B("pw")));
@@ -264,6 +266,17 @@ START_TEST(test_chosen_default_user)
     ck_assert(lev_bytes_eq(meta.vhosts[0].name, B("v1")));
     lev_auth_free(&a);
     fake_clear(&meta);
+}
+END_TEST
+
+START_TEST(test_no_default_user)
+{
+    struct lev_auth_options o = {.no_default_user = true};
+    struct lev_auth *a = lev_auth_new(&meta, &o, err, sizeof(err));
+    ck_assert_msg(a != NULL, "%s", err);
+    ck_assert_int_eq(meta.n_users, 0);
+    ck_assert(!lev_auth_password(a, B("guest"), B("guest")));
+    lev_auth_free(&a);
 }
 END_TEST
 
@@ -361,6 +374,7 @@ static Suite *auth_suite(void)
     t = tcase_create("default user");
     tcase_add_test(t, test_default_user);
     tcase_add_test(t, test_chosen_default_user);
+    tcase_add_test(t, test_no_default_user);
     tcase_add_test(t, test_failing_meta);
     suite_add_tcase(s, t);
     return s;

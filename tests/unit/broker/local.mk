@@ -37,7 +37,8 @@ TESTS += $(BROKER_TESTS)
 
 # The broker over the store in memory.
 BROKER_STAGE = tests/unit/broker/stage.c tests/unit/broker/stage.h
-BROKER_STAGE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(CHECK_LIBS) -lpthread
+BROKER_STAGE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
+	$(CHECK_LIBS) -lpthread
 BROKER_STAGE_TESTS = test_broker_queue test_broker_window
 test_broker_queue_SOURCES = tests/unit/broker/test_queue.c $(BROKER_STAGE)
 test_broker_queue_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
@@ -45,6 +46,12 @@ test_broker_queue_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_window_SOURCES = tests/unit/broker/test_window.c $(BROKER_STAGE)
 test_broker_window_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_window_LDADD = $(BROKER_STAGE_LIBS)
+BROKER_STAGE_TESTS += test_broker_admin
+test_broker_admin_SOURCES = \
+	tests/unit/broker/test_admin.c $(BROKER_STAGE) \
+	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_admin_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_admin_LDADD = $(BROKER_STAGE_LIBS)
 
 check_PROGRAMS += $(BROKER_STAGE_TESTS)
 TESTS += $(BROKER_STAGE_TESTS)

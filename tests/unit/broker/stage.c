@@ -84,7 +84,8 @@ static void delete_queues(struct stage *s)
     lev_vhost_lock(s->v);
     while (s->v->queues.len) {
         struct lev_queue *q = NULL;
-        LEV_MAP_EACH(slot, &s->v->queues) {
+        LEV_MAP_EACH(slot, &s->v->queues)
+        {
             q = slot->value;
         }
         lev_queue_destroy(q);
@@ -157,7 +158,8 @@ static uint64_t held_stored(struct stage *s, const struct lev_queue *q)
         for (int c = 1; s->peers[i].open && c <= PEER_CHANNELS; c++) {
             const struct lev_unacked_list *l = &s->peers[i].ch[c].unacked;
             for (size_t k = 0; s->peers[i].ch[c].client && k < l->len; k++)
-                n += l->a[l->first + k].queue == q && (l->a[l->first + k].flags & LEV_ENTRY_STORED);
+                n += l->a[l->first + k].queue == q &&
+                     (l->a[l->first + k].e.flags & LEV_ENTRY_STORED);
         }
     }
     return n;
@@ -180,14 +182,15 @@ static size_t check_queue(struct stage *s, const struct lev_queue *q)
     if (!q->paged)
         ck_assert_uint_eq(q->mid_count + q->tail.len, 0);
     if (!s->held)
-        ck_assert(lev_list_empty(&q->ready) || !q->front.len);
+        ck_assert(lev_list_empty(&q->ready_list) || !q->front.len);
     return bytes;
 }
 
 void stage_check(struct stage *s)
 {
     size_t memory = 0;
-    LEV_MAP_EACH(slot, &s->v->queues) {
+    LEV_MAP_EACH(slot, &s->v->queues)
+    {
         memory += check_queue(s, slot->value);
     }
     ck_assert_uint_eq(memory, s->v->memory);
@@ -554,5 +557,6 @@ void peer_expect_at(struct peer *p, const char *text, const char *file, int line
     if (n)
         seen[n - 1] = '\0';
     p->n_events = 0;
-    ck_assert_msg(strcmp(seen, text) == 0, "%s:%d: expected \"%s\", saw \"%s\"", file, line, text, seen);
+    ck_assert_msg(strcmp(seen, text) == 0, "%s:%d: expected \"%s\", saw \"%s\"", file, line, text,
+                  seen);
 }

@@ -246,6 +246,9 @@ static const struct {
     {"max_message_size = 536870913\n", 1,
      "max_message_size: '536870913' is not a number from 1 to 536870912"},
     {"log.console.level = loud\n", 1, "log.console.level: 'loud' is not a log level"},
+    {"load_definitions = ''\n", 1, "load_definitions: '' is not a name"},
+    {"definitions.import_backend = magic\n", 1,
+     "definitions.import_backend: 'magic' is not 'local_filesystem'"},
     {"log.console = maybe\n", 1, "log.console: 'maybe' is not true or false"},
     {"loopback_users.guest = no\n", 1, "loopback_users.guest: 'no' is not true or false"},
     {"loopback_users = guest\n", 1, "loopback_users: 'guest' is not 'none'"},
@@ -398,6 +401,25 @@ START_TEST(test_command_line_wins)
 }
 END_TEST
 
+START_TEST(test_definitions)
+{
+    ck_assert_int_eq(load("--data-dir", "/d", NULL, NULL, NULL, NULL), 0);
+    ck_assert_ptr_null(t.c.definitions);
+    load_ok("load_definitions = /etc/defs.json\n");
+    ck_assert_str_eq(t.c.definitions, "/etc/defs.json");
+    load_ok("definitions.import_backend = local_filesystem\ndefinitions.local.path = /etc/d\n");
+    ck_assert_str_eq(t.c.definitions, "/etc/d");
+    ck_assert_str_eq(t.warnings, "");
+    ck_assert_int_eq(load("--config", t.path, "--data-dir=/d", "--load-definitions", "/mine", NULL),
+                     0);
+    ck_assert_str_eq(t.c.definitions, "/mine");
+    load_ok("definitions.import_backend = https\ndefinitions.https.url = x\n");
+    ck_assert_ptr_null(t.c.definitions);
+    ck_assert_ptr_nonnull(strstr(t.warnings, "'definitions.import_backend' is not implemented"));
+    ck_assert_ptr_nonnull(strstr(t.warnings, "'definitions.https.url' is not implemented"));
+}
+END_TEST
+
 static const struct {
     const char *a, *b, *what;
 } bad_options[] = {
@@ -410,6 +432,7 @@ static const struct {
     {"--management-port", "-1", "--management-port: '-1' is not a number from 0 to 65535"},
     {"--loops", "0", "--loops: '0' is not a number from 1 to 1024"},
     {"--data-dir=", NULL, "--data-dir: a value is missing"},
+    {"--load-definitions=", NULL, "--load-definitions: a value is missing"},
     {"--log-level", "loud", "--log-level: 'loud' is not a log level"},
     {"start", NULL, "unexpected argument 'start'; see --help"},
     {"--data-dir=/d", "now", "unexpected argument 'now'; see --help"},
@@ -433,9 +456,9 @@ END_TEST
 
 START_TEST(test_usage)
 {
-    static const char *const options[] = {"--config FILE",     "--data-dir DIR",      "--bind ADDR",
-                                          "--port N",          "--management-port N", "--loops N",
-                                          "--log-level LEVEL", "--version",           "--help"};
+    static const char *const options[] = {
+        "--config FILE", "--data-dir DIR",    "--bind ADDR", "--port N", "--management-port N",
+        "--loops N",     "--log-level LEVEL", "--version",   "--help",   "--load-definitions FILE"};
     char *text = NULL;
     size_t len = 0;
     FILE *f = open_memstream(&text, &len);
@@ -487,6 +510,7 @@ static Suite *config_suite(void)
     tcase_add_test(c, test_environment_error);
     tcase_add_test(c, test_environment_file);
     tcase_add_test(c, test_command_line_wins);
+    tcase_add_test(c, test_definitions);
     tcase_add_loop_test(c, test_bad_option, 0, COUNT(bad_options));
     tcase_add_test(c, test_help_and_version);
     tcase_add_test(c, test_usage);

@@ -885,6 +885,32 @@ START_TEST(test_impossible_state)
 }
 END_TEST
 
+START_TEST(test_impossible_operations)
+{
+    struct seen seen = {0};
+    lev_log_set_level(LEV_LOG_NONE);
+    feed_queue(&f, 1, "q");
+    feed_queue(&f, 0, "no id");
+    feed_queue(&f, LEV_QUEUE_ID_MAX + 1, "too high");
+    feed_level(&f, 2, "q", LEV_QUEUE_LEVEL_MAX + 1);
+    feed_enqueue(&f, 1, LEV_POSITION_MAX, 10, 1);
+    feed_enqueue(&f, 1, LEV_POSITION_MAX + 1, 10, 1);
+    feed_enqueue(&f, LEV_QUEUE_ID_MAX + 1, 0, 10, 1);
+    feed_spill(&f, 0, 3, 10, 1);
+    feed_count(&f, 1, LEV_POSITION_MAX, 2);
+    feed_count(&f, 1, UINT64_MAX, 1);
+    feed_count(&f, LEV_QUEUE_ID_MAX + 1, 0, 1);
+    feed_settle(&f, 1, LEV_POSITION_MAX + 1, 10);
+    feed_settle_range(&f, 1, 3, UINT64_MAX - 1, 0, 0);
+    feed_commit(&f);
+    crash(&seen);
+    ck_assert_uint_eq(seen.n_queues, 1);
+    ck_assert_uint_eq(seen.queues[0].state.next_pos, LEV_POSITION_MAX + 1);
+    ck_assert_int_eq(ask("SELECT count(*) FROM message"), 1);
+    ck_assert_int_eq(ask("SELECT count(*) FROM failures"), 1);
+}
+END_TEST
+
 /* Databases of the time before there was a first release have the same version. */
 START_TEST(test_other_tables)
 {
@@ -940,6 +966,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, test_damaged_file, 0, 60);
     tcase_add_test(t, test_drain_on_stop);
     tcase_add_test(t, test_versions);
+    tcase_add_test(t, test_impossible_operations);
     tcase_add_loop_test(t, test_other_tables, 0, 3);
     tcase_add_loop_test(t, test_impossible_state, 0, 10);
     suite_add_tcase(s, t);
