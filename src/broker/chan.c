@@ -246,6 +246,11 @@ int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_s
 
 void lev_chan_recover(struct lev_chan *ch)
 {
-    requeue_upto(ch, UINT64_MAX);
+    struct lev_unacked_list *l = &ch->unacked;
+    for (size_t i = l->len; i-- > 0;) {
+        struct lev_unacked *u = &l->a[l->first + i];
+        if (u->queue && !u->in_tx)
+            lev_chan_apply(ch, u, LEV_SETTLE_REQUEUE);
+    }
     lev_chan_trim(ch);
 }

@@ -28,13 +28,20 @@ TESTS += $(BROKER_TESTS)
 # The broker over the store in memory.
 BROKER_STAGE = tests/unit/broker/stage.c tests/unit/broker/stage.h
 BROKER_STAGE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(CHECK_LIBS) -lpthread
-BROKER_STAGE_TESTS = test_broker_queue test_broker_window
+BROKER_STAGE_TESTS = \
+	test_broker_queue test_broker_window test_broker_confirm test_broker_tx
 test_broker_queue_SOURCES = tests/unit/broker/test_queue.c $(BROKER_STAGE)
 test_broker_queue_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_queue_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_window_SOURCES = tests/unit/broker/test_window.c $(BROKER_STAGE)
 test_broker_window_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_window_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE)
+test_broker_confirm_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_confirm_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_tx_SOURCES = tests/unit/broker/test_tx.c $(BROKER_STAGE)
+test_broker_tx_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_tx_LDADD = $(BROKER_STAGE_LIBS)
 
 check_PROGRAMS += $(BROKER_STAGE_TESTS)
 TESTS += $(BROKER_STAGE_TESTS)
