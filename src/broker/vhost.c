@@ -81,12 +81,12 @@ void lev_vhost_free(struct lev_vhost **vp)
     if (!v)
         return;
     drop_marked(v);
+    lev_topology_free(&v->topology); /* bound queues are still alive */
     LEV_MAP_EACH(slot, &v->queues)
     {
         struct lev_queue *q = slot->value;
         lev_queue_unref(&q);
     }
-    lev_topology_free(&v->topology);
     lev_map_deinit(&v->queues);
     lev_map_deinit(&v->reply_chans);
     lev_batch_free(&v->open);
