@@ -165,6 +165,8 @@ static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entr
 void lev_queue_dispatch(struct lev_queue *q)
 {
     struct lev_consumer *c;
+    if (!lev_list_empty(&q->getters)) /* what was requeued need not wait for the block */
+        lev_queue_serve_getters(q);
     while (q->front.len && (c = next_consumer(q))) {
         struct lev_entry e = lev_entries_pop_front(&q->front);
         q->vhost->memory -= lev_msg_size(e.msg);
