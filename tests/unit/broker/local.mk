@@ -29,7 +29,8 @@ TESTS += $(BROKER_TESTS)
 BROKER_STAGE = tests/unit/broker/stage.c tests/unit/broker/stage.h
 BROKER_STAGE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(CHECK_LIBS) -lpthread
 BROKER_STAGE_TESTS = \
-	test_broker_queue test_broker_window test_broker_confirm test_broker_tx test_broker_declare
+	test_broker_queue test_broker_window test_broker_confirm test_broker_tx test_broker_declare \
+	test_broker_chan
 test_broker_queue_SOURCES = tests/unit/broker/test_queue.c $(BROKER_STAGE)
 test_broker_queue_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_queue_LDADD = $(BROKER_STAGE_LIBS)
@@ -45,6 +46,9 @@ test_broker_tx_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_declare_SOURCES = tests/unit/broker/test_declare.c $(BROKER_STAGE)
 test_broker_declare_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_declare_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_chan_SOURCES = tests/unit/broker/test_chan.c $(BROKER_STAGE)
+test_broker_chan_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_chan_LDADD = $(BROKER_STAGE_LIBS)
 
 check_PROGRAMS += $(BROKER_STAGE_TESTS)
 TESTS += $(BROKER_STAGE_TESTS)
