@@ -1,8 +1,8 @@
 /* A vhost over the store in memory, and peers that use it: what the broker's own tests play on.
  *
- * Everything is driven by hand in one thread: the store does nothing until stage_run (or the store's own
- * knobs), the clock is a number, and a peer sees its outbox when it is drained. Each peer_* call is one
- * run of commands, unless it stands between stage_hold and stage_release. */
+ * Everything is driven by hand in one thread: the store does nothing until stage_run (or the
+ * store's own knobs), the clock is a number, and a peer sees its outbox when it is drained. Each
+ * peer_* call is one run of commands, unless it stands between stage_hold and stage_release. */
 #ifndef LEV_TESTS_BROKER_STAGE_H
 #define LEV_TESTS_BROKER_STAGE_H
 
@@ -78,7 +78,8 @@ void peer_close(struct peer *p);
 void peer_close_channel(struct peer *p, int ch);
 void peer_open_channel(struct peer *p, int ch);
 
-/* flags: d durable, a auto-delete, x exclusive, p passive. The calls below give 0, or -1 with p->err. */
+/* flags: d durable, a auto-delete, x exclusive, p passive. The calls below give 0, or -1 with
+ * p->err. */
 int peer_declare(struct peer *p, const char *name, const char *flags);
 /* flags: u if-unused, e if-empty. Gives the count, or -1. */
 int64_t peer_delete(struct peer *p, const char *name, const char *flags);
@@ -112,12 +113,11 @@ void peer_drain(struct peer *p);
 void peer_forget_events(struct peer *p);
 /* The socket takes what a stalled peer was sent. */
 void peer_unstall(struct peer *p);
-/* Drains and expects exactly this, items separated by spaces, those of channel n but 1 with "n/" in front:
- *   tag:1=body  delivery (! at the end: redelivered)     get:1=body,left  get-ok (also with !)
+/* Drains and expects exactly this, items separated by spaces, those of channel n but 1 with "n/" in
+ * front: tag:1=body  delivery (! at the end: redelivered)     get:1=body,left  get-ok (also with !)
  *   empty       get-empty                                return=body      basic.return
- *   ok3 ok3+    confirm (+: multiple), no3: negative     cancel:tag       basic.cancel from the server
- *   committed   commit-ok
- * Consumers that end quietly are not shown. */
+ *   ok3 ok3+    confirm (+: multiple), no3: negative     cancel:tag       basic.cancel from the
+ * server committed   commit-ok Consumers that end quietly are not shown. */
 #define peer_expect(p, text) peer_expect_at(p, text, __FILE__, __LINE__)
 void peer_expect_at(struct peer *p, const char *text, const char *file, int line);
 
