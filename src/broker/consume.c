@@ -91,7 +91,7 @@ void lev_consumer_end(struct lev_consumer *c, bool by_server)
 static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_entry *e, bool no_ack)
 {
     struct lev_out *o =
-        lev_client_push(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
+        lev_client_push_answer(ch->client, lev_msg_size(e->msg) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_GET_OK;
     o->channel = ch->number;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
@@ -125,7 +125,7 @@ static bool try_get(struct lev_chan *ch, struct lev_queue *q, bool no_ack)
         return try_get(ch, q, no_ack);
     if (q->mid_count)
         return false;
-    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
+    struct lev_out *o = lev_client_push_answer(ch->client, LEV_OUT_SMALL);
     o->kind = LEV_OUT_GET_EMPTY;
     o->channel = ch->number;
     return true;

@@ -199,6 +199,45 @@ START_TEST(test_others_go_on)
 }
 END_TEST
 
+/* A worker that reads nothing while it sends its answer must not be left waiting by a broker that
+ * sends it the next large message. */
+START_TEST(test_both_ways)
+{
+    enum { N = 16 << 20 };
+    uint8_t *bytes = malloc(N);
+    struct lev_buf body;
+    struct peer *from = peer_connect(bed.port), *worker = peer_connect(bed.port);
+    fill(bytes, N);
+    peer_declare(from, 1, "large", false);
+    peer_declare(from, 1, "answers", false);
+    peer_consume(worker, 1, "large", false);
+    for (int i = 0; i < 3; i++) {
+        peer_publish(from, 1, "large", 0, bytes, N);
+        peer_flush(from);
+    }
+    lev_buf_init(&body);
+    uint64_t tag = peer_expect(worker, 1, LEV_M_BASIC_DELIVER)->u.basic_deliver.delivery_tag;
+    peer_take_content(worker, 1, &body);
+    worker->deaf = true;
+    peer_ack(worker, 1, tag, false);
+    peer_publish(worker, 1, "answers", 0, bytes, N);
+    ck_assert_msg(peer_push(worker, 10000), "the broker waits for the worker to read");
+    worker->deaf = false;
+    for (int i = 0; i < 2; i++) {
+        peer_expect(worker, 1, LEV_M_BASIC_DELIVER);
+        peer_take_content(worker, 1, &body);
+    }
+    lev_buf_deinit(&body);
+    free(bytes);
+    peer_delete(from, 1, "large");
+    while (peer_declare(from, 1, "answers", false) == 0)
+        continue;
+    ck_assert_uint_eq(peer_delete(from, 1, "answers"), 1);
+    peer_goodbye(&from);
+    peer_drop(&worker);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("proto_large");
@@ -208,6 +247,7 @@ int main(void)
     tcase_add_loop_test(tc, test_sizes, 0, 3);
     tcase_add_test(tc, test_too_large);
     tcase_add_test(tc, test_others_go_on);
+    tcase_add_test(tc, test_both_ways);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
