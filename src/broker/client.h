@@ -23,8 +23,8 @@ enum {
     LEV_OUT_LOW = 256 * 1024,
     /* what an item counts in out_bytes: a content its message and this, */
     LEV_OUT_CONTENT_OVERHEAD = 64,
-    LEV_OUT_SMALL = 16, /* a confirm, get-empty or commit-ok this, encoded frames their length,
-                           others nothing */
+    LEV_OUT_SMALL = 16, /* a confirm, get-empty or commit-ok this, encoded frames their length, */
+    LEV_OUT_CONSUMER = 512, /* and a consumer that is to be freed, about what it takes in memory */
 };
 
 enum lev_out_kind {

@@ -78,7 +78,7 @@ void lev_consumer_end(struct lev_consumer *c, bool by_server)
         leave_queue(c);
     if (ch->reply_consumer == c)
         ch->reply_consumer = NULL;
-    struct lev_out *o = lev_client_push(ch->client, 0);
+    struct lev_out *o = lev_client_push_answer(ch->client, LEV_OUT_CONSUMER);
     o->kind = by_server ? LEV_OUT_CANCEL : LEV_OUT_RETIRE;
     o->channel = ch->number;
     o->consumer = c;

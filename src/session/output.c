@@ -267,6 +267,9 @@ static size_t credit_of(const struct lev_out *o)
     case LEV_OUT_GET_EMPTY:
     case LEV_OUT_COMMIT_OK:
         return LEV_OUT_SMALL;
+    case LEV_OUT_CANCEL:
+    case LEV_OUT_RETIRE:
+        return LEV_OUT_CONSUMER;
     case LEV_OUT_BYTES:
         return o->n;
     default:

@@ -206,6 +206,35 @@ START_TEST(test_small_answers)
 }
 END_TEST
 
+/* Consumers that come and go while nothing is read: what is left of them waits to be sent, too. */
+START_TEST(test_consumers_without_end)
+{
+    size_t n = proto_scaled(SMALL_COUNT) / 3, sent = 0;
+    struct lev_method flow = {.id = LEV_M_CHANNEL_FLOW};
+    struct lev_method consume = {.id = LEV_M_BASIC_CONSUME}, cancel = {.id = LEV_M_BASIC_CANCEL};
+    struct peer *p = peer_connect(port);
+    peer_declare(p, 1, "brief", false);
+    flow.u.channel_flow.active = true;
+    consume.u.basic_consume.queue = LEV_LIT("brief");
+    consume.u.basic_consume.consumer_tag = cancel.u.basic_cancel.consumer_tag = LEV_LIT("again");
+    consume.u.basic_consume.no_wait = cancel.u.basic_cancel.no_wait = true;
+    p->deaf = true;
+    for (int i = 0; i < 400000; i++) /* fills what the kernel takes */
+        peer_method(p, 1, &flow);
+    peer_push(p, STALL_MS);
+    do {
+        for (size_t i = 0; i < 1000; i++) {
+            peer_method(p, 1, &consume);
+            peer_method(p, 1, &cancel);
+        }
+        sent += 1000;
+    } while (peer_push(p, STALL_MS) && sent < n);
+    check_memory();
+    p->deaf = false;
+    peer_goodbye(&p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("proto_pressure");
@@ -216,6 +245,7 @@ int main(void)
     tcase_add_test(tc, test_unread_returns);
     tcase_add_test(tc, test_get_flood);
     tcase_add_test(tc, test_small_answers);
+    tcase_add_test(tc, test_consumers_without_end);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
