@@ -38,11 +38,11 @@ void lev_chan_deinit(struct lev_chan *ch)
     if (!ch->client)
         return;
     struct lev_vhost *v = ch->client->vhost;
+    lev_get_abandon(ch);
     while (!lev_list_empty(&ch->consumer_list))
         lev_consumer_end(LEV_LIST_ENTRY(ch->consumer_list.next, struct lev_consumer, chan_node),
                          false);
     lev_reply_consumer_end(ch);
-    lev_get_abandon(ch);
     lev_tx_clear(ch);
     requeue_all(ch);
     free(ch->unacked.a);
@@ -268,6 +268,11 @@ int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_s
 
 void lev_chan_recover(struct lev_chan *ch)
 {
-    requeue_upto(ch, UINT64_MAX);
+    struct lev_unacked_list *l = &ch->unacked;
+    for (size_t i = l->len; i-- > 0;) {
+        struct lev_unacked *u = &l->a[l->first + i];
+        if (u->queue && !u->in_tx)
+            lev_chan_apply(ch, u, LEV_SETTLE_REQUEUE);
+    }
     lev_chan_trim(ch);
 }

@@ -112,7 +112,7 @@ void lev_chan_qos(struct lev_chan *ch, uint32_t prefetch, bool global);
  * tags. */
 int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_settle how,
                     struct lev_error *err);
-/* basic.recover requeue=true. */
+/* basic.recover requeue=true: at once, also on a tx channel. */
 void lev_chan_recover(struct lev_chan *ch);
 
 /* Has the session close the channel with an error found outside of its commands; takes the

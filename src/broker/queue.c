@@ -170,6 +170,8 @@ void lev_queue_dispatch(struct lev_queue *q)
 {
     struct lev_consumer *c;
     struct lev_queue *level;
+    if (!lev_list_empty(&q->getters)) /* what was requeued need not wait for the block */
+        lev_queue_serve_getters(q);
     while ((level = level_to_serve(q))->front.len && (c = next_consumer(q))) {
         if (lev_limits_expire_head(level))
             continue;

@@ -117,7 +117,7 @@ void lev_vhost_free(struct lev_vhost **vp)
     if (!v)
         return;
     drop_marked(v);
-    lev_topology_free(&v->topology); /* takes bindings off queues */
+    lev_topology_free(&v->topology); /* bound queues are still alive */
     LEV_MAP_EACH(slot, &v->queues)
     {
         struct lev_queue *q = slot->value;

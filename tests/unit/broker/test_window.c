@@ -321,6 +321,22 @@ START_TEST(a_getter_that_goes_away)
 }
 END_TEST
 
+START_TEST(a_requeued_message_serves_the_getter)
+{
+    send_numbers("q", 0, 50, "p");
+    stage_run(&st);
+    for (int i = 0; i < 4; i++)
+        peer_get(a, 1, "q", false);
+    lev_store_mem_fail_reads(st.store, LEV_EIO);
+    stage_run(&st);
+    peer_get(b, 1, "q", true);
+    ck_assert(b->client.suspended);
+    peer_settle(a, 1, 0, true, LEV_SETTLE_REQUEUE);
+    ck_assert(!b->client.suspended);
+    peer_expect(b, "get:1=0,49!");
+}
+END_TEST
+
 START_TEST(getters_wait_in_line)
 {
     struct peer *c = stage_peer(&st, 2);
@@ -474,6 +490,7 @@ static Suite *suite(void)
     tcase_add_test(tc, get_after_everything_before_it_was_settled);
     tcase_add_test(tc, what_is_cancelled_is_waited_for_too);
     tcase_add_loop_test(tc, a_getter_that_goes_away, 0, 2);
+    tcase_add_test(tc, a_requeued_message_serves_the_getter);
     tcase_add_test(tc, getters_wait_in_line);
     suite_add_tcase(s, tc);
     tc = tcase_create("trouble");
