@@ -160,7 +160,7 @@ static struct lev_queue *level_to_serve(struct lev_queue *q)
     return q->levels[0];
 }
 
-static void balance(struct lev_queue *q)
+void lev_queue_balance(struct lev_queue *q)
 {
     for (unsigned i = 0; i < q->n_levels; i++)
         lev_window_balance(q->levels[i]);
@@ -181,7 +181,7 @@ void lev_queue_dispatch(struct lev_queue *q)
     }
     lev_limits_expire(q);
     lev_limits_trim(q);
-    balance(q);
+    lev_queue_balance(q);
     lev_limits_arm(q);
     lev_pace_relax(q);
 }

@@ -111,6 +111,8 @@ static inline uint64_t lev_queue_ready(const struct lev_queue *q)
 uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg);
 /* Puts a consumer behind the others of its priority in the ready list. */
 void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c);
+/* Balances the windows of its levels: what is in memory, what is read ahead. */
+void lev_queue_balance(struct lev_queue *q);
 /* Hands out what consumers can take. */
 void lev_queue_dispatch(struct lev_queue *q);
 /* Has it dispatched at the end of the run. */
