@@ -12,9 +12,9 @@ static bool small(const struct lev_queue *q)
     return q->ready <= w->max / 4 && q->ready_bytes <= w->max_bytes / 4;
 }
 
-void lev_pace_release(struct lev_queue *q)
+/* Lets the publishers go on; the watch goes on, too. */
+static void let_go(struct lev_queue *q)
 {
-    lev_timer_clear(&q->vhost->timers, &q->pace);
     while (!lev_list_empty(&q->paced)) {
         struct lev_client *c = LEV_LIST_ENTRY(q->paced.next, struct lev_client, throttle_node);
         lev_list_remove(&c->throttle_node);
@@ -22,13 +22,18 @@ void lev_pace_release(struct lev_queue *q)
     }
 }
 
+void lev_pace_release(struct lev_queue *q)
+{
+    lev_timer_clear(&q->vhost->timers, &q->pace);
+    let_go(q);
+}
+
 void lev_pace_relax(struct lev_queue *q)
 {
-    if (!small(q))
+    if (!q->pace.index || !small(q))
         return;
     q->unpaced = false;
-    if (!lev_list_empty(&q->paced))
-        lev_pace_release(q);
+    lev_pace_release(q);
 }
 
 static void watch(struct lev_queue *q, uint64_t now_ms)
@@ -41,13 +46,14 @@ static void watch(struct lev_queue *q, uint64_t now_ms)
 static void on_pace(struct lev_timer *t, uint64_t now_ms)
 {
     struct lev_queue *q = LEV_CONTAINER(t, struct lev_queue, pace);
-    if (q->left_messages - q->pace_messages >= PROGRESS_MESSAGES ||
-        q->left_bytes - q->pace_bytes >= PROGRESS_BYTES) {
+    q->unpaced = q->left_messages - q->pace_messages < PROGRESS_MESSAGES &&
+                 q->left_bytes - q->pace_bytes < PROGRESS_BYTES;
+    if (q->unpaced)
+        let_go(q);
+    if (q->n_consumers)
         watch(q, now_ms);
-        return;
-    }
-    q->unpaced = true;
-    lev_pace_release(q);
+    else
+        let_go(q);
 }
 
 bool lev_pace_hold(struct lev_queue *q, struct lev_client *c)

@@ -12,7 +12,7 @@
 #include "broker/queue.h"
 #include "broker/vhost.h"
 
-enum { LEV_PACE_MS = 20 };
+enum { LEV_PACE_MS = 100 };
 
 /* The backlog calls for pausing publishers; cheap. */
 static inline bool lev_pace_over(const struct lev_queue *q, const struct lev_windows *w)
