@@ -98,6 +98,12 @@ static void drop_tail(struct lev_queue *q)
     lev_entries_shrink(&q->tail);
 }
 
+/* With this much in front the next block is read. */
+static bool is_short(uint32_t len, size_t bytes, const struct lev_windows *l)
+{
+    return !len || (len <= l->keep / 2 && bytes <= l->keep_bytes / 2);
+}
+
 /* Front outgrew its window while the queue is paged (a mass requeue): gives its end back to the
  * middle. */
 static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
@@ -108,8 +114,9 @@ static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
         return;
     while (q->front.len > l->max || (q->front.len > 1 && q->front.bytes > l->max_bytes)) {
         struct lev_entry *last = lev_entries_at(&q->front, q->front.len - 1);
-        if (last->pos < floor || !on_disk(q, last))
-            break;
+        if (last->pos < floor || !on_disk(q, last) ||
+            is_short(q->front.len - 1, q->front.bytes - lev_msg_size(last->msg), l))
+            break; /* the last: it would be read again at once */
         struct lev_entry e = lev_entries_pop_back(&q->front);
         if (q->mid_count == 0)
             q->mid_to = e.pos + 1;
@@ -173,7 +180,7 @@ static void read_ahead(struct lev_queue *q, const struct lev_windows *l)
     struct lev_vhost *v = q->vhost;
     if (q->loading || !q->mid_count || lev_list_linked(&q->unread_node))
         return;
-    if (q->front.len && (q->front.len > l->keep / 2 || q->front.bytes > l->keep_bytes / 2))
+    if (!is_short(q->front.len, q->front.bytes, l))
         return;
     if (v->durable < q->read_after) {
         lev_vhost_watch(v, q);

@@ -110,7 +110,7 @@ static void enqueue(struct model *m, int queue, struct mmsg x)
 
 static void expect_return(struct model *m, struct mchan *ch, int id)
 {
-    must(m, ch->n_returns < 64, "too many returns in a step");
+    must(m, ch->n_returns < 128, "too many returns in a step");
     ch->returns[ch->n_returns++] = id;
 }
 
@@ -364,6 +364,8 @@ void model_crash(struct model *m)
 
 void model_begin(struct model *m, const char *doing)
 {
+    if (m->grouped)
+        return;
     m->doing = doing;
     m->mixed = false;
     for (int i = 0; i < MODEL_QUEUES; i++) {

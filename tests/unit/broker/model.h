@@ -85,7 +85,7 @@ struct mchan {
     size_t n_settles;
     bool committing, getting, get_no_ack;
     int get_queue;
-    int returns[64]; /* expected in this step, in order */
+    int returns[128]; /* expected in this step, in order */
     size_t n_returns, seen_returns;
     int last_seq[MODEL_QUEUES]; /* of the deliveries in this step */
 };
@@ -97,7 +97,8 @@ struct model {
     int next_id;
     unsigned long seed, op; /* named when something differs */
     const char *doing;
-    bool mixed; /* this step published and then requeued: order among the two is open */
+    bool grouped; /* the operations that follow belong to one step */
+    bool mixed;   /* this step published and then requeued: order among the two is open */
 };
 
 void model_init(struct model *m, struct stage *s);

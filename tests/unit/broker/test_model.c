@@ -15,7 +15,7 @@ static const struct lev_windows tiny = {.max = 8,
                                         .keep_bytes = 2000,
                                         .tail_max = 8,
                                         .tail_max_bytes = 4000,
-                                        .pressure = 20000};
+                                        .pressure = 6000};
 static const struct lev_windows small = {.max = 64,
                                          .keep = 16,
                                          .max_bytes = 20000,
@@ -215,15 +215,18 @@ static void cancel(struct play *g, int peer, int ch)
 static void settle(struct play *g, int peer, int ch)
 {
     const struct mchan *mc = &g->m.ch[peer][ch];
-    bool multiple = chance(g, 30);
-    enum lev_settle how = chance(g, 65)   ? LEV_SETTLE_ACK
-                          : chance(g, 80) ? LEV_SETTLE_REQUEUE
-                                          : LEV_SETTLE_REJECT;
-    uint64_t tag = mc->n_unacked && !chance(g, 2) ? mc->unacked[below(g, (int)mc->n_unacked)].tag
-                                                  : (uint64_t)below(g, (int)mc->last_tag + 2);
-    if (multiple && chance(g, 20))
-        tag = 0;
+    bool multiple = chance(g, 30), known = g->m.grouped || !chance(g, 3);
+    enum lev_settle how = LEV_SETTLE_ACK;
+    uint64_t tag = (uint64_t)below(g, (int)mc->last_tag + 2);
+    if (chance(g, 35))
+        how = chance(g, 80) ? LEV_SETTLE_REQUEUE : LEV_SETTLE_REJECT;
     model_begin(&g->m, multiple ? "settle multiple" : "settle");
+    if (g->m.grouped && !mc->n_unacked)
+        return; /* what this run delivered is not known yet */
+    if (known && mc->n_unacked)
+        tag = mc->unacked[below(g, (int)mc->n_unacked)].tag;
+    if (!g->m.grouped && multiple && chance(g, 20))
+        tag = 0;
     bool good = model_settle(&g->m, peer, ch, tag, multiple, how);
     int rc = peer_settle(&g->st.peers[peer], ch, tag, multiple, how);
     must(&g->m, (rc == 0) == good, "settle of %llu gives %d", (unsigned long long)tag, rc);
@@ -324,7 +327,27 @@ static void store_trouble(struct play *g)
         lev_store_mem_fail(g->st.store, *failing ? LEV_EFULL : 0);
 }
 
-/* Something between the rare and the common, by weight. */
+/* Several commands in one run. */
+static void group(struct play *g)
+{
+    model_begin(&g->m, "group");
+    g->m.grouped = true;
+    stage_hold(&g->st);
+    for (int n = below(g, 5) + 1; n > 0; n--) {
+        int peer = below(g, MODEL_PEERS), ch = below(g, PEER_CHANNELS) + 1;
+        if (!can_speak(g, peer, ch))
+            continue;
+        if (chance(g, 50))
+            publish(g, peer, ch);
+        else
+            settle(g, peer, ch);
+    }
+    stage_release(&g->st);
+    g->m.grouped = false;
+    g->m.mixed = true;
+}
+
+/* By weight. */
 static void common_op(struct play *g, int peer, int ch)
 {
     if (!can_speak(g, peer, ch)) {
@@ -333,7 +356,9 @@ static void common_op(struct play *g, int peer, int ch)
         return;
     }
     int r = below(g, 100);
-    if (r < 10)
+    if (r < 5)
+        group(g);
+    else if (r < 12)
         run_store(g, below(g, 3)), model_begin(&g->m, "nothing");
     else if (chance(g, g->appetite))
         r < 40 ? get(g, peer, ch) : r < 50 ? consume(g, peer, ch) : settle(g, peer, ch);
