@@ -21,6 +21,8 @@ uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
     b->live++;
     if (op->kind == LEV_OP_ENQUEUE || op->kind == LEV_OP_SPILL)
         b->bytes += lev_msg_size(op->u.msg);
+    else if (op->kind == LEV_OP_DELAY_ADD)
+        b->bytes += lev_msg_size(op->u.delayed->msg);
     return (uint32_t)b->n_ops++;
 }
 

@@ -45,7 +45,8 @@ struct lev_tx_publish {
     struct lev_msg *msg;       /* owned reference */
     struct lev_queue **queues; /* counted references; malloc'ed */
     size_t n_queues;
-    bool mandatory;
+    bool mandatory, late;
+    struct lev_bytes keys; /* late: routed at commit, by these (keys.h); owned */
 };
 
 struct lev_tx_settle {
@@ -150,6 +151,9 @@ void lev_tx_clear(struct lev_chan *ch);
 /* Adds a routed publish to the open transaction; takes msg. */
 void lev_tx_publish(struct lev_chan *ch, struct lev_msg *msg, struct lev_queue *const *queues,
                     size_t n_queues, bool mandatory);
+/* The same for one that is routed at commit. */
+void lev_tx_publish_late(struct lev_chan *ch, struct lev_msg *msg, const struct lev_bytes *keys,
+                         size_t n_keys, bool mandatory);
 void lev_tx_settle(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how);
 
 #endif

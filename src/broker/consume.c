@@ -1,22 +1,70 @@
 /* basic.consume, basic.cancel and basic.get. See consume.h. */
 #include "broker/consume.h"
 
+#include "amqp/table.h"
 #include "base/mem.h"
 #include "broker/death.h"
 #include "broker/declare.h"
 #include "broker/limits.h"
 #include "broker/queue.h"
+#include "broker/queue_args.h"
 #include "broker/vhost_int.h"
 
 /* --- consumers --- */
 
-static int check_consume(struct lev_chan *ch, struct lev_queue *q, const struct lev_consume_args *a,
-                         struct lev_error *err)
+/* Arguments that only streams know. */
+static int check_stream_arguments(const struct lev_queue *q, struct lev_bytes arguments,
+                                  struct lev_error *err)
 {
-    if (q->exclusive_consumer || (a->exclusive && (q->n_consumers || q->settings.single_active)))
-        return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
-                        LEV_FMT(q->dest.name), LEV_FMT(ch->client->vhost->name));
+    static const char *const keys[] = {"x-stream-offset", "x-stream-filter",
+                                       "x-stream-match-unfiltered"};
+    struct lev_value v;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (lev_table_get(arguments, keys[i], &v))
+            return lev_fail(err, LEV_PRECONDITION_FAILED,
+                            "invalid arg '%s' for queue '%.*s' in vhost '%.*s' of queue type %s",
+                            keys[i], LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name),
+                            lev_queue_module(q->settings.type));
     return 0;
+}
+
+/* Leaves *priority_r where the argument is absent. */
+static int read_priority(const struct lev_queue *q, const struct lev_consume_args *a,
+                         int64_t *priority_r, struct lev_error *err)
+{
+    struct lev_value v;
+    if (!lev_table_get(a->arguments, "x-priority", &v))
+        return 0;
+    if (!lev_value_is_int(&v))
+        return lev_fail(err, LEV_PRECONDITION_FAILED,
+                        "invalid arg 'x-priority' for queue '%.*s' in vhost '%.*s': "
+                        "\"expected integer, got %s\"",
+                        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name),
+                        lev_value_type_name(v.type));
+    *priority_r = v.i;
+    return 0;
+}
+
+/* An exclusive consumer of a quorum queue is not alone: nobody is refused there. */
+static int check_exclusive(const struct lev_queue *q, const struct lev_consume_args *a,
+                           struct lev_error *err)
+{
+    if (q->settings.type == LEV_QUEUE_QUORUM ||
+        (!q->exclusive_consumer &&
+         !(a->exclusive && (q->n_consumers || q->settings.single_active))))
+        return 0;
+    return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
+                    LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
+}
+
+static int check_consume(const struct lev_chan *ch, const struct lev_queue *q,
+                         const struct lev_consume_args *a, struct lev_error *err)
+{
+    if (q->settings.type == LEV_QUEUE_QUORUM && ch->prefetch_global)
+        return lev_fail(err, LEV_NOT_IMPLEMENTED,
+                        "queue '%.*s' in vhost '%.*s' does not support global qos",
+                        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
+    return check_stream_arguments(q, a->arguments, err);
 }
 
 static int check_tag(struct lev_chan *ch, struct lev_bytes tag, struct lev_error *err)
@@ -37,10 +85,13 @@ int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_co
                 struct lev_consumer **c_r, struct lev_error *err)
 {
     struct lev_queue *q;
+    int64_t priority = a->priority;
     if (check_tag(ch, a->tag, err) < 0 || lev_queue_find(ch->client, queue, &q, err) < 0 ||
-        check_consume(ch, q, a, err) < 0)
+        check_consume(ch, q, a, err) < 0 || read_priority(q, a, &priority, err) < 0 ||
+        check_exclusive(q, a, err) < 0)
         return -1;
     struct lev_consumer *c = lev_consumer_new(ch, q, a);
+    c->priority = priority;
     join_channel(ch, c);
     lev_list_push_back(&q->consumers, &c->queue_node);
     q->n_consumers++;
@@ -65,6 +116,8 @@ struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag
 static void choose_active(struct lev_queue *q)
 {
     q->active = NULL;
+    if (!q->settings.single_active)
+        return;
     LEV_LIST_EACH(it, nx, &q->consumers)
     {
         struct lev_consumer *c = LEV_LIST_ENTRY(it, struct lev_consumer, queue_node);
@@ -157,10 +210,21 @@ static bool try_get(struct lev_chan *ch, struct lev_queue *q, bool no_ack)
     return got || !q->ready;
 }
 
+static int check_get(const struct lev_queue *q, struct lev_error *err)
+{
+    if (q->settings.type != LEV_QUEUE_QUORUM || !q->settings.single_active)
+        return 0;
+    return lev_fail(
+        err, LEV_RESOURCE_LOCKED,
+        "cannot obtain access to locked queue '%.*s' in vhost '%.*s'. basic.get operations "
+        "are not supported by quorum queues with single active consumer",
+        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
+}
+
 int lev_get(struct lev_chan *ch, struct lev_bytes queue, bool no_ack, struct lev_error *err)
 {
     struct lev_queue *q;
-    if (lev_queue_find(ch->client, queue, &q, err) < 0)
+    if (lev_queue_find(ch->client, queue, &q, err) < 0 || check_get(q, err) < 0)
         return -1;
     lev_limits_used(q);
     if (try_get(ch, q, no_ack))

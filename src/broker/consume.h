@@ -7,7 +7,8 @@
 #include "broker/consumer.h"
 
 /* basic.consume on a named queue. Gives *c_r, not yet started: set its prefix, append consume-ok,
- * then lev_consumer_wake. 404, 405, 403 in exclusive use, 530 tag in use. */
+ * then lev_consumer_wake. Reads a's priority from its arguments. 404, 405, 406 for an argument, 403
+ * in exclusive use, 530 tag in use, 540 global prefetch of a quorum queue. */
 int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_consume_args *a,
                 struct lev_consumer **c_r, struct lev_error *err);
 /* The channel's consumer with this tag, or NULL. */

@@ -4,6 +4,9 @@
 #include "base/mem.h"
 #include "broker/queue.h"
 
+/* A consumer of a quorum queue always has a window. */
+enum { QUORUM_PREFETCH_MAX = 2000 };
+
 struct lev_consumer *lev_consumer_new(struct lev_chan *ch, struct lev_queue *q,
                                       const struct lev_consume_args *a)
 {
@@ -14,6 +17,8 @@ struct lev_consumer *lev_consumer_new(struct lev_chan *ch, struct lev_queue *q,
     c->arguments = lev_bytes_dup(a->arguments);
     c->priority = a->priority;
     c->prefetch = ch->prefetch;
+    if (!c->prefetch && q && q->settings.type == LEV_QUEUE_QUORUM)
+        c->prefetch = QUORUM_PREFETCH_MAX;
     c->no_ack = a->no_ack;
     c->exclusive = a->exclusive;
     lev_list_init(&c->chan_node);

@@ -61,7 +61,7 @@ static void publish_dead(struct lev_exchange *x, const struct lev_dead *d, struc
 {
     struct lev_vhost *v = d->queue->vhost;
     const struct lev_route *r =
-        lev_route_msg(v->topology, x, msg, keys, n_keys, lev_msg_headers(msg));
+        lev_vhost_route(v, x, msg, keys, n_keys, lev_msg_headers(msg));
     for (size_t i = 0; i < r->n; i++) {
         struct lev_queue *to = LEV_CONTAINER(r->dests[i], struct lev_queue, dest);
         if (d->reason == LEV_DEATH_REJECTED || !lev_death_cycle(msg, to->dest.name))
@@ -82,7 +82,8 @@ static void route_one(struct lev_dead *d)
                                   .reason = lev_death_word(d->reason),
                                   .time_s = lev_vhost_now(v) / 1000,
                                   .exchange = q->settings.dlx,
-                                  .key = keys[0]};
+                                  .key = keys[0],
+                                  .new_key = q->settings.has_dlrk};
     struct lev_msg *msg = lev_death_message(d->msg, &info);
     if (!msg) {
         lev_log_error("queue %.*s: out of memory dead-lettering a message; it is dropped",

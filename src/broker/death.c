@@ -118,9 +118,12 @@ static void put_deaths(struct lev_buf *array, const struct lev_msg *m, const str
 
 /* --- the other headers --- */
 
-/* True for the headers that this file writes itself. */
-static bool ours(struct lev_bytes key, bool had_first)
+/* True for the headers that this file writes itself, and for the other keys of a message that goes on
+ * with a key of its dead-letter queue alone. */
+static bool ours(struct lev_bytes key, bool had_first, bool new_key)
 {
+    if (new_key && lev_bytes_eq(key, LEV_LIT("CC")))
+        return true;
     if (lev_bytes_eq(key, LEV_LIT("x-death")) || lev_bytes_starts(key, LEV_LIT("x-last-death-")))
         return true;
     return !had_first && lev_bytes_starts(key, LEV_LIT("x-first-death-"));
@@ -148,7 +151,7 @@ static void put_headers(struct lev_buf *out, const struct lev_msg *m, const stru
     struct lev_bytes key, rest = headers;
     bool had_first = m->dead_lettered && lev_table_get(headers, "x-first-death-reason", &v);
     while (lev_table_next(&rest, &key, &v) > 0)
-        if (!ours(key, had_first))
+        if (!ours(key, had_first, info->new_key))
             lev_table_put_value(out, key, &v);
     lev_buf_init(&array);
     put_deaths(&array, m, p, deaths_of(m, headers), info);

@@ -12,6 +12,7 @@ struct lev_death_info {
     uint64_t time_s;
     struct lev_bytes exchange; /* dead-letter exchange */
     struct lev_bytes key;      /* new routing key */
+    bool new_key;              /* the queue's own: the others are forgotten */
 };
 
 /* RabbitMQ's word for a reason. */

@@ -130,10 +130,10 @@ int lev_queue_declare(struct lev_client *c, const struct lev_queue_declare_args 
 {
     struct lev_queue *q = lookup(c->vhost, a->name);
     *q_r = q;
-    if (a->passive)
-        return q ? check_owner(q, c, err) : no_queue(c->vhost, a->name, err);
+    if (!q && a->passive)
+        return no_queue(c->vhost, a->name, err);
     if (q) {
-        int rc = check_equivalent(c, q, a, err);
+        int rc = a->passive ? check_owner(q, c, err) : check_equivalent(c, q, a, err);
         if (rc == 0)
             lev_limits_used(q);
         return rc;
@@ -146,6 +146,18 @@ int lev_queue_declare(struct lev_client *c, const struct lev_queue_declare_args 
 
 /* --- delete --- */
 
+static int check_flags(const struct lev_queue *q, bool if_unused, bool if_empty,
+                       struct lev_error *err)
+{
+    if (q->settings.type != LEV_QUEUE_QUORUM || !(if_unused || if_empty))
+        return 0;
+    return lev_fail(
+        err, LEV_NOT_IMPLEMENTED,
+        "cannot delete queue '%.*s' in vhost '%.*s'. queue.delete operations with %s flag "
+        "set are not supported by quorum queues",
+        LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name), if_unused ? "if-unused" : "if-empty");
+}
+
 int lev_queue_delete(struct lev_client *c, struct lev_bytes name, bool if_unused, bool if_empty,
                      uint64_t *count_r, struct lev_error *err)
 {
@@ -153,7 +165,7 @@ int lev_queue_delete(struct lev_client *c, struct lev_bytes name, bool if_unused
     *count_r = 0;
     if (!q)
         return 0;
-    if (check_owner(q, c, err) < 0)
+    if (check_owner(q, c, err) < 0 || check_flags(q, if_unused, if_empty, err) < 0)
         return -1;
     bool used = if_unused && q->n_consumers, full = if_empty && lev_queue_ready(q);
     if (used || full)

@@ -11,6 +11,7 @@ static const struct lev_exchange_type *const types[] = {
     &lev_exchange_direct,  &lev_exchange_fanout,          &lev_exchange_topic,
     &lev_exchange_headers, &lev_exchange_consistent_hash, &lev_exchange_modulus_hash,
     &lev_exchange_random,  &lev_exchange_local_random,    &lev_exchange_recent_history,
+    &lev_exchange_delayed, &lev_exchange_deduplication,
 };
 
 const struct lev_exchange_type *lev_exchange_type_find(struct lev_bytes name)
@@ -39,6 +40,16 @@ static void find_alternate(struct lev_exchange *x)
     x->alternate = v.b;
 }
 
+/* The type, or that of messages once they are due. */
+static bool is_deduplication(const struct lev_exchange_type *type, struct lev_bytes arguments)
+{
+    struct lev_value v;
+    if (type != &lev_exchange_delayed)
+        return type == &lev_exchange_deduplication;
+    return lev_table_get(arguments, "x-delayed-type", &v) && v.type == 'S' &&
+           lev_bytes_eq(v.b, lev_exchange_deduplication.name);
+}
+
 struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
                                       const struct lev_exchange_type *type)
 {
@@ -54,6 +65,11 @@ struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
     if (type->index_new)
         x->index = type->index_new(&x->def);
     find_alternate(x);
+    x->dedup = lev_dedup_of_exchange(x->def.arguments, is_deduplication(type, x->def.arguments));
+    if (x->dedup) {
+        x->dedup->durable = d->durable;
+        x->dedup->exchange = x->def.name;
+    }
     return x;
 }
 
@@ -79,6 +95,7 @@ void lev_exchange_free(struct lev_exchange **xp)
         return;
     if (x->type->index_free)
         x->type->index_free(x->index);
+    lev_dedup_free(&x->dedup);
     if (x->alternate_by_policy)
         lev_bytes_free(&x->alternate);
     free(x);

@@ -5,6 +5,7 @@
 #ifndef LEV_BROKER_EXCHANGE_H
 #define LEV_BROKER_EXCHANGE_H
 
+#include "broker/dedup.h"
 #include "broker/topology.h"
 
 struct lev_binding;
@@ -14,6 +15,7 @@ struct lev_exchange_type {
     struct lev_bytes name;
     bool keyless;  /* route never looks at routing keys */
     bool uncached; /* route depends on more than routing keys: results cannot be cached by them */
+    bool acts;     /* routing a message may do more than find queues: it counts when it is done */
     /* Refuses the arguments of a new exchange: -1 with *err. NULL: everything is fine. */
     int (*validate)(const struct lev_exchange_def *d, struct lev_error *err);
     /* Refuses a binding to dest: -1 with *err. NULL: everything is fine. */
@@ -38,6 +40,7 @@ struct lev_exchange {
     struct lev_list out;         /* struct lev_binding.source_node: bindings from here */
     struct lev_list doomed_node; /* in the topology's list of exchanges to auto-delete */
     void *index;                 /* the type's */
+    struct lev_dedup *dedup;     /* NULL: duplicates pass */
     bool going;                  /* being removed */
     bool has_alternate;
     bool alternate_by_policy; /* then alternate is owned; else a view into def.arguments */
@@ -52,6 +55,11 @@ const struct lev_exchange_type *lev_exchange_type_find(struct lev_bytes name);
 /* An exchange of that type, in no topology; d->type is not looked at. Never NULL. */
 struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
                                       const struct lev_exchange_type *type);
+/* Routing by it does more than find queues. */
+static inline bool lev_exchange_acts(const struct lev_exchange *x)
+{
+    return x->type->acts || x->dedup;
+}
 /* The alternate exchange that a policy gives it, or none (NULL): counts where the arguments name
  * none. True when that changed anything. */
 bool lev_exchange_set_alternate(struct lev_exchange *x, const struct lev_bytes *alternate);
@@ -71,5 +79,7 @@ extern const struct lev_exchange_type lev_exchange_modulus_hash;
 extern const struct lev_exchange_type lev_exchange_random;
 extern const struct lev_exchange_type lev_exchange_local_random;
 extern const struct lev_exchange_type lev_exchange_recent_history;
+extern const struct lev_exchange_type lev_exchange_delayed;
+extern const struct lev_exchange_type lev_exchange_deduplication;
 
 #endif

@@ -25,6 +25,11 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     lev_list_init(&q->getters);
     lev_list_init(&q->paced);
     lev_settings_resolve(LEV_EMPTY, NULL, &q->settings);
+    q->dedup = lev_dedup_of_queue(q->def->arguments);
+    if (q->dedup) {
+        q->dedup->durable = def->durable;
+        q->dedup->queue_id = def->queue_id;
+    }
     return q;
 }
 
@@ -42,6 +47,7 @@ static void release(struct lev_queue *q)
     lev_entries_deinit(&q->front);
     lev_entries_deinit(&q->tail);
     lev_settings_deinit(&q->settings);
+    lev_dedup_free(&q->dedup);
     if (q->levels != &q->self)
         free(q->levels);
     free(q->def);
@@ -89,7 +95,7 @@ void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)
     lev_settings_deinit(&q->settings);
     q->settings = *s;
     q->limited = s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
-                 s->max_length_bytes != LEV_UNLIMITED || s->prioritised;
+                 s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
     for (unsigned i = 0; i < q->n_levels; i++)
         q->levels[i]->limited = q->limited;
     lev_limits_used(q);

@@ -42,7 +42,7 @@ bool lev_limits_expire_head(struct lev_queue *level)
     return true;
 }
 
-void lev_limits_expire(struct lev_queue *q)
+bool lev_limits_expire(struct lev_queue *q)
 {
     size_t budget = SLICE;
     for (unsigned i = q->n_levels; i-- > 0;)
@@ -50,6 +50,7 @@ void lev_limits_expire(struct lev_queue *q)
             budget--;
     if (!budget)
         lev_queue_kick(q);
+    return budget > 0;
 }
 
 /* --- length --- */
@@ -142,6 +143,6 @@ void lev_limits_used(struct lev_queue *q)
     }
     q->used_ms = lev_vhost_now(q->vhost);
     q->disuse.fire = on_disuse;
-    if (!q->disuse.index)
+    if (!q->disuse.index || q->disuse.due_ms > q->used_ms + q->settings.expires_ms)
         lev_timer_set(&q->vhost->timers, &q->disuse, q->used_ms + q->settings.expires_ms);
 }

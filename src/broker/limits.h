@@ -11,8 +11,8 @@ uint64_t lev_limits_expiry(const struct lev_queue *q, const struct lev_msg *msg)
 bool lev_limits_refuse(struct lev_queue *q, struct lev_msg *msg);
 /* More is ready than the limits allow. */
 bool lev_limits_exceeded(const struct lev_queue *q);
-/* Gives up what has expired at the head, a bounded number at a time. */
-void lev_limits_expire(struct lev_queue *q);
+/* Gives up what has expired at the head, a bounded number at a time: false when more may wait. */
+bool lev_limits_expire(struct lev_queue *q);
 /* The same for a level's first message alone; true when it had expired. */
 bool lev_limits_expire_head(struct lev_queue *level);
 /* Drops from the head what is over the length limits, a bounded number at a time. */

@@ -11,6 +11,8 @@ libbroker_a_SOURCES += \
 	src/broker/binding_array.c src/broker/binding_array.h \
 	src/broker/exchange.c src/broker/exchange.h \
 	src/broker/exchange_consistent_hash.c \
+	src/broker/exchange_deduplication.c \
+	src/broker/exchange_delayed.c \
 	src/broker/exchange_direct.c \
 	src/broker/exchange_fanout.c \
 	src/broker/exchange_headers.c \
@@ -37,7 +39,12 @@ libbroker_a_SOURCES += \
 	src/broker/dead_letter.c src/broker/dead_letter.h \
 	src/broker/death.c src/broker/death.h \
 	src/broker/declare.c src/broker/declare.h \
+	src/broker/dedup.c src/broker/dedup.h \
+	src/broker/delay.c src/broker/delay.h \
+	src/broker/delay_header.c src/broker/delay_header.h \
 	src/broker/entry.c src/broker/entry.h \
+	src/broker/keys.c src/broker/keys.h \
+	src/broker/late.c \
 	src/broker/life.c \
 	src/broker/limits.c src/broker/limits.h \
 	src/broker/names.c src/broker/names.h \

@@ -99,13 +99,16 @@ static void confirm(struct lev_chan *ch, uint64_t batch)
 static void enqueue(struct lev_chan *ch, const struct lev_publish *p, const struct lev_route *r,
                     bool routed)
 {
-    uint64_t batch = 0;
+    struct lev_vhost *v = ch->client->vhost;
+    uint64_t batch = routed ? 0 : v->effects.batch;
     if (r->n == 0 && !routed && p->mandatory)
         lev_publish_return(ch, p->msg);
     for (size_t i = 0; i < r->n; i++) {
         uint64_t b = lev_queue_publish(queue_of(r->dests[i]), p->msg);
         batch = b > batch ? b : batch; /* LEV_QUEUE_REJECTED is the largest */
     }
+    if (batch == LEV_QUEUE_REJECTED || (r->n == 0 && !routed && !v->effects.held))
+        lev_effects_undo(v);
     if (ch->confirm_mode)
         confirm(ch, batch);
 }
@@ -134,8 +137,11 @@ static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev
         enqueue(ch, p, &(struct lev_route){0}, true);
         return 0;
     }
-    const struct lev_route *r =
-        lev_route_msg(v->topology, x, p->msg, p->keys, p->n_keys, p->headers);
+    if (ch->tx_mode && lev_route_acts(v->topology, x)) {
+        lev_tx_publish_late(ch, lev_msg_ref(p->msg), p->keys, p->n_keys, p->mandatory);
+        return 0;
+    }
+    const struct lev_route *r = lev_vhost_route(v, x, p->msg, p->keys, p->n_keys, p->headers);
     if (r->n == 1 && p->n_keys == 1 && direct)
         memo_put(ch, p->msg, queue_of(r->dests[0]));
     if (ch->tx_mode)

@@ -33,6 +33,8 @@ void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
     struct lev_vhost *v = q->vhost;
     bool open = e->batch == v->open->id;
     struct lev_op o = {.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos};
+    if (q->top->dedup)
+        lev_dedup_left(q, e);
     if (q->deleted || !(q->dest.durable || (e->flags & LEV_ENTRY_SPILLED)))
         return;
     if (e->flags & LEV_ENTRY_STORED) {
@@ -186,9 +188,16 @@ void lev_queue_dispatch(struct lev_queue *q)
     lev_pace_relax(q);
 }
 
+/* What is in memory is bounded by the window. */
+static void expire_all(struct lev_queue *q)
+{
+    while (!lev_limits_expire(q))
+        continue;
+}
+
 bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue **level_r)
 {
-    lev_limits_expire(q);
+    expire_all(q);
     struct lev_queue *level = level_to_serve(q);
     if (!level->front.len)
         return false;
@@ -196,6 +205,7 @@ bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue
     *level_r = level;
     lev_queue_left(level, e_r);
     lev_queue_handed_out(level, e_r->pos);
+    expire_all(q); /* get-ok counts what is left */
     lev_queue_kick(q);
     return true;
 }
@@ -206,8 +216,10 @@ static void enqueue(struct lev_queue *q, struct lev_entry *e)
 {
     lev_entries_push_back(q->paged ? &q->tail : &q->front, e);
     joined(q, e);
-    if (!lev_list_empty(&q->top->ready_list) || lev_limits_exceeded(q->top))
+    if (!lev_list_empty(&q->top->ready_list))
         lev_queue_kick(q);
+    else if (q->limited && lev_limits_exceeded(q->top))
+        lev_limits_trim(q->top);
     if (lev_pace_over(q->top, &q->vhost->windows))
         q->vhost->over = q->top;
     if (e->expires_ms && q->ready == 1)
@@ -220,9 +232,15 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
 {
     struct lev_consumer *c = NULL;
     struct lev_entry e = {.msg = msg};
+    uint64_t remembered = 0;
     if (q->limited) {
+        uint64_t original;
+        if (q->dedup && lev_dedup_has(q, msg, &original))
+            return original;
         if (lev_limits_refuse(q, msg))
             return LEV_QUEUE_REJECTED;
+        if (q->dedup)
+            remembered = lev_dedup_passed(q, msg);
         if (q->n_levels > 1)
             q = q->levels[msg->priority < q->n_levels ? msg->priority : q->n_levels - 1];
     }
@@ -232,14 +250,16 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
         c = next_consumer(q->top);
     if (!c && e.expires_ms && e.expires_ms <= lev_vhost_now(q->vhost)) {
         lev_dead_letter_msg(q, msg, LEV_DEATH_EXPIRED); /* TTL 0 and nobody ready */
-        return 0;
+        return remembered;
     }
     e.msg = lev_msg_ref(msg);
     e.pos = q->next_pos++;
     bool keep = msg->persistent || q->top->settings.type == LEV_QUEUE_QUORUM;
     if (keep && q->dest.durable && !(c && c->no_ack))
         store_entry(q, &e);
-    uint64_t batch = e.batch;
+    if (q->top->dedup)
+        lev_dedup_entered(q, &e);
+    uint64_t batch = e.batch > remembered ? e.batch : remembered;
     if (c)
         deliver(q, c, &e);
     else
@@ -330,6 +350,8 @@ uint64_t lev_queue_purge(struct lev_queue *q)
     uint64_t n = lev_queue_ready(q);
     for (unsigned i = 0; i < q->n_levels; i++)
         purge_level(q->levels[i]);
+    if (q->dedup)
+        lev_dedup_purged(q);
     lev_limits_arm(q);
     lev_queue_serve_getters(q);
     return n;

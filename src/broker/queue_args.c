@@ -188,7 +188,7 @@ enum lev_queue_type lev_queue_type_of(struct lev_bytes arguments)
     return LEV_QUEUE_CLASSIC;
 }
 
-static const char *module_of(enum lev_queue_type t)
+const char *lev_queue_module(enum lev_queue_type t)
 {
     return t == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
 }
@@ -236,7 +236,7 @@ static int check_rule(size_t i, const struct lev_queue_declare_args *a, struct l
     if (!(rules[i].types & type))
         return lev_fail(err, LEV_PRECONDITION_FAILED,
                         "invalid arg '%s' for queue '%.*s' in vhost '%.*s' of queue type %s",
-                        rules[i].key, LEV_FMT(a->name), LEV_FMT(vhost), module_of(type));
+                        rules[i].key, LEV_FMT(a->name), LEV_FMT(vhost), lev_queue_module(type));
     if (rules[i].check && !rules[i].check(&v, term, sizeof(term)))
         return lev_fail(err, LEV_PRECONDITION_FAILED,
                         "invalid arg '%s' for queue '%.*s' in vhost '%.*s': %s", rules[i].key,
@@ -252,7 +252,7 @@ int lev_queue_args_check(const struct lev_queue_declare_args *a, struct lev_byte
     enum lev_queue_type type = lev_queue_type_of(a->arguments);
     if (a->server_named && type == LEV_QUEUE_QUORUM)
         return lev_fail(err, LEV_PRECONDITION_FAILED,
-                        "Cannot declare a server-named queue for type %s", module_of(type));
+                        "Cannot declare a server-named queue for type %s", lev_queue_module(type));
     for (size_t i = 1; i < N_RULES; i++)
         if (check_rule(i, a, vhost, type, err) < 0)
             return -1;

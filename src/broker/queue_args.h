@@ -9,6 +9,8 @@ enum lev_queue_type { LEV_QUEUE_CLASSIC = 1, LEV_QUEUE_QUORUM = 2, LEV_QUEUE_STR
 
 /* x-queue-type of a table that passed the check; classic when absent. */
 enum lev_queue_type lev_queue_type_of(struct lev_bytes arguments);
+/* What RabbitMQ's error texts call a type. */
+const char *lev_queue_module(enum lev_queue_type t);
 
 /* Checks a new queue's arguments and properties: 406 with RabbitMQ's terms. */
 int lev_queue_args_check(const struct lev_queue_declare_args *a, struct lev_bytes vhost,

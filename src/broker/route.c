@@ -44,10 +44,13 @@ const struct lev_headers_index *lev_walk_headers(struct lev_walk *w)
     return &w->index;
 }
 
-static void walk_start(struct lev_walk *w, struct lev_msg *msg, const struct lev_bytes *keys,
+static void walk_start(struct lev_topology *t, struct lev_msg *msg, const struct lev_bytes *keys,
                        size_t n_keys, struct lev_bytes headers)
 {
+    struct lev_walk *w = &t->router.walk;
     w->mark++;
+    w->topology = t;
+    w->due = NULL;
     w->msg = msg;
     w->keys = keys;
     w->n_keys = n_keys;
@@ -57,6 +60,14 @@ static void walk_start(struct lev_walk *w, struct lev_msg *msg, const struct lev
     w->queues.n = w->exchanges.n = 0;
 }
 
+/* True when x drops the message. Once due, it has passed. */
+static bool is_duplicate(const struct lev_topology *t, const struct lev_walk *w,
+                         struct lev_exchange *x)
+{
+    return x->dedup && w->msg && w->due != x && t->ops->duplicate &&
+           t->ops->duplicate(t->ctx, x, w->headers);
+}
+
 /* What x's bindings take; where they take nothing at all, its alternate exchange. The default
  * exchange as somebody's alternate has no bindings: queues' names count only for what is published
  * to it. */
@@ -64,9 +75,11 @@ static void walk_exchange(struct lev_topology *t, struct lev_walk *w, struct lev
 {
     w->matched = 0;
     w->by_key |= !x->type->keyless;
-    w->uncached |= x->type->uncached;
-    x->type->route(x, w);
-    if (w->matched > 0 || !x->has_alternate)
+    w->uncached |= x->type->uncached || x->dedup;
+    w->held = false;
+    if (!is_duplicate(t, w, x))
+        x->type->route(x, w);
+    if (w->matched > 0 || w->held || !x->has_alternate)
         return;
     struct lev_exchange *alternate = lev_exchange_get(t, x->alternate);
     if (alternate)
@@ -111,7 +124,7 @@ const struct lev_route *lev_route_msg(struct lev_topology *t, struct lev_exchang
     const struct lev_route *hit = cacheable ? cached(t, x, keys[0]) : NULL;
     if (hit)
         return hit;
-    walk_start(w, msg, keys, n_keys, headers);
+    walk_start(t, msg, keys, n_keys, headers);
     if (x == t->default_ex)
         walk_default(t, w);
     else
@@ -128,4 +141,37 @@ const struct lev_route *lev_route(struct lev_topology *t, struct lev_exchange *x
                                   struct lev_bytes headers)
 {
     return lev_route_msg(t, x, NULL, keys, n_keys, headers);
+}
+
+const struct lev_route *lev_route_due(struct lev_topology *t, struct lev_exchange *x,
+                                      struct lev_msg *msg, const struct lev_bytes *keys,
+                                      size_t n_keys, struct lev_bytes headers)
+{
+    struct lev_router *r = &t->router;
+    walk_start(t, msg, keys, n_keys, headers);
+    r->walk.due = x;
+    walk(t, &r->walk, x);
+    r->result = (struct lev_route){r->walk.queues.n, r->walk.queues.v};
+    return &r->result;
+}
+
+bool lev_route_acts(struct lev_topology *t, struct lev_exchange *x)
+{
+    struct lev_walk *w = &t->router.walk;
+    if (!t->n_acting || x == t->default_ex)
+        return false;
+    walk_start(t, NULL, NULL, 0, LEV_EMPTY);
+    visit(w, &x->dest);
+    for (size_t i = 0; i < w->exchanges.n; i++) {
+        struct lev_exchange *at = LEV_CONTAINER(w->exchanges.v[i], struct lev_exchange, dest);
+        struct lev_exchange *alternate =
+            at->has_alternate ? lev_exchange_get(t, at->alternate) : NULL;
+        if (lev_exchange_acts(at))
+            return true;
+        if (alternate)
+            visit(w, &alternate->dest);
+        LEV_LIST_EACH(it, nx, &at->out)
+        visit(w, LEV_LIST_ENTRY(it, struct lev_binding, source_node)->dest);
+    }
+    return false;
 }

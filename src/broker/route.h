@@ -22,6 +22,9 @@ struct lev_walk {
     size_t n_keys;
     struct lev_bytes headers;
     struct lev_msg *msg; /* NULL when only its route is asked for */
+    const struct lev_topology *topology;
+    const struct lev_exchange *due; /* that held the message back, and saw it then; or NULL */
+    bool held; /* the exchange at hand holds the message back: that is not the same as no queue */
     bool headers_indexed;
     struct lev_headers_index index;
     size_t matched; /* bindings that took the message, of the exchange at hand */

@@ -15,7 +15,13 @@ static bool op_has_def(const struct lev_op *op)
 {
     return op->kind == LEV_OP_QUEUE_ADD || op->kind == LEV_OP_EXCHANGE_ADD ||
            op->kind == LEV_OP_EXCHANGE_DELETE || op->kind == LEV_OP_BINDING_ADD ||
-           op->kind == LEV_OP_BINDING_DELETE;
+           op->kind == LEV_OP_BINDING_DELETE || op->kind == LEV_OP_DEDUP_ADD ||
+           op->kind == LEV_OP_DEDUP_DROP;
+}
+
+static bool op_has_delayed(const struct lev_op *op)
+{
+    return op->kind == LEV_OP_DELAY_ADD || op->kind == LEV_OP_DELAY_DONE;
 }
 
 void lev_batch_free(struct lev_batch **b)
@@ -29,6 +35,8 @@ void lev_batch_free(struct lev_batch **b)
             lev_msg_unref(&x->ops[i].u.msg);
         else if (op_has_def(&x->ops[i]))
             free(x->ops[i].u.def);
+        else if (op_has_delayed(&x->ops[i]))
+            lev_delayed_unref(&x->ops[i].u.delayed);
     }
     free(x->ops);
     free(x->marks);
@@ -43,7 +51,10 @@ void lev_read_free(struct lev_read **r)
         return;
     for (size_t i = 0; i < x->n_items; i++)
         lev_msg_unref(&x->items[i].msg);
+    for (size_t i = 0; i < x->n_late; i++)
+        lev_delayed_unref(&x->late[i]);
     free(x->items);
+    free(x->late);
     free(x);
 }
 
@@ -95,4 +106,46 @@ struct lev_binding_def *lev_binding_def_copy(const struct lev_binding_def *d)
     pack(&at, &c->routing_key, d->routing_key);
     pack(&at, &c->arguments, d->arguments);
     return c;
+}
+
+struct lev_dedup_def *lev_dedup_def_copy(const struct lev_dedup_def *d)
+{
+    struct lev_dedup_def *c = lev_xmalloc(sizeof(*c) + d->exchange.len + d->id.len);
+    uint8_t *at = (uint8_t *)(c + 1);
+    *c = *d;
+    pack(&at, &c->exchange, d->exchange);
+    pack(&at, &c->id, d->id);
+    return c;
+}
+
+/* ---- Delayed messages ---- */
+
+struct lev_delayed *lev_delayed_new(uint64_t due_ms, uint64_t seq, struct lev_msg *msg,
+                                    struct lev_bytes exchange, struct lev_bytes keys)
+{
+    struct lev_delayed *d = lev_xmalloc(sizeof(*d) + exchange.len + keys.len);
+    uint8_t *at = (uint8_t *)(d + 1);
+    atomic_init(&d->refs, 1);
+    d->due_ms = due_ms;
+    d->seq = seq;
+    d->msg = lev_msg_ref(msg);
+    pack(&at, &d->exchange, exchange);
+    pack(&at, &d->keys, keys);
+    return d;
+}
+
+struct lev_delayed *lev_delayed_ref(struct lev_delayed *d)
+{
+    atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+    return d;
+}
+
+void lev_delayed_unref(struct lev_delayed **d)
+{
+    struct lev_delayed *x = *d;
+    *d = NULL;
+    if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    lev_msg_unref(&x->msg);
+    free(x);
 }

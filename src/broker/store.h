@@ -53,6 +53,11 @@ enum lev_op_kind {
     LEV_OP_EXCHANGE_DELETE, /* def: name only */
     LEV_OP_BINDING_ADD,    /* def is struct lev_binding_def; adding one that is there is harmless */
     LEV_OP_BINDING_DELETE, /* def: exact binding */
+    LEV_OP_DELAY_ADD,      /* delayed: to be kept until it is done */
+    LEV_OP_DELAY_DONE,     /* delayed: its due time has come; it is there */
+    LEV_OP_DEDUP_ADD,      /* def is struct lev_dedup_def; replaces that of the same owner and id */
+    LEV_OP_DEDUP_DROP,     /* def: owner and id */
+    LEV_OP_DEDUP_CLEAR,    /* all of queue_id. (A queue's or exchange's deletion does that, too.) */
 };
 
 enum { LEV_OPF_NOROW = 1, LEV_OPF_SPILLED = 2 /* SETTLE of a row in spill */ };
@@ -65,7 +70,9 @@ struct lev_op {
     union {
         struct lev_msg *msg; /* ENQUEUE, SPILL: holds a reference; released by lev_batch_free */
         uint64_t end;        /* SETTLE_RANGE, UNSPILL */
-        void *def;           /* *_ADD, *_DELETE of exchange and binding: one malloc block, owned */
+        void *def; /* *_ADD, *_DELETE of exchange and binding, DEDUP_ADD and _DROP: one malloc
+                    * block, owned */
+        struct lev_delayed *delayed; /* DELAY_*: holds a reference; released by lev_batch_free */
     } u;
     uint64_t expires_at_ms; /* ENQUEUE, SPILL: wall clock; 0 = never */
     uint32_t size;          /* ENQUEUE, SETTLE: octets as counted in the queue's bytes */
@@ -118,6 +125,41 @@ struct lev_queue_def *lev_queue_def_copy(const struct lev_queue_def *d);
 struct lev_exchange_def *lev_exchange_def_copy(const struct lev_exchange_def *d);
 struct lev_binding_def *lev_binding_def_copy(const struct lev_binding_def *d);
 
+/* A message that waits for its time. Immutable but for the count of references. Order: due_ms, then
+ * seq. */
+struct lev_delayed {
+    _Atomic uint32_t refs;
+    uint64_t due_ms, seq;      /* together unique; both < 2^63 */
+    struct lev_msg *msg;       /* owned reference */
+    struct lev_bytes exchange; /* that holds it back, and routes it when it is due */
+    struct lev_bytes keys;     /* routing keys as of lev_keys_pack */
+};
+
+/* One with one reference, owning a reference on msg and copies of the rest. Never NULL. */
+struct lev_delayed *lev_delayed_new(uint64_t due_ms, uint64_t seq, struct lev_msg *msg,
+                                    struct lev_bytes exchange, struct lev_bytes keys);
+struct lev_delayed *lev_delayed_ref(struct lev_delayed *d);
+/* Accepts a pointer to NULL. Any thread. */
+void lev_delayed_unref(struct lev_delayed **d);
+
+/* What the store knows of an exchange's delayed messages. */
+struct lev_delay_state {
+    struct lev_bytes exchange;
+    uint64_t count;    /* > 0 */
+    uint64_t last_seq; /* none of them has a greater one */
+};
+
+/* An id that has been seen by an exchange or a queue that drops duplicates. */
+struct lev_dedup_def {
+    struct lev_bytes exchange; /* the owner's name, when queue_id is 0 */
+    uint32_t queue_id;
+    uint64_t place;         /* the owner's order; < 2^63 */
+    uint64_t expires_at_ms; /* wall clock; 0: never */
+    struct lev_bytes id;
+};
+
+struct lev_dedup_def *lev_dedup_def_copy(const struct lev_dedup_def *d);
+
 /* A block of a queue's middle, read back. */
 struct lev_read_item {
     uint64_t pos;
@@ -133,11 +175,18 @@ struct lev_read {
     size_t max_items, max_bytes;
     void *user; /* the broker's, both */
     uint32_t tag;
-    /* filled by the store: */
+    bool delayed; /* wanted are delayed messages from (from_due, from) on; queue_id and to are not
+                   * looked at */
+    uint64_t from_due;
+    /* filled by the store; after a failure, too, items are what is below reached, and sound: */
     int rc;                      /* 0, or LEV_EIO / LEV_ECORRUPT / LEV_ENOMEM */
     struct lev_read_item *items; /* ascending; dead ranges left out; malloc'ed */
     size_t n_items;
     uint64_t reached; /* everything below was looked at: == to when the range is exhausted */
+    struct lev_delayed **late; /* ascending; malloc'ed; references are owned by whoever gets the
+                                * request back */
+    size_t n_late;
+    bool exhausted; /* there is no delayed message behind the last one given */
 };
 
 /* Frees a request with its items and their message references. */
@@ -189,6 +238,10 @@ struct lev_recovery {
     /* A queue id that must not be given out: rows of a deleted queue are still to be removed. May
      * be NULL. */
     void (*used_id)(void *ctx, uint32_t queue_id);
+    /* Each exchange that holds messages back, there or not. May be NULL, and so may dedup. */
+    void (*delayed)(void *ctx, const struct lev_delay_state *s);
+    /* After the exchanges and queues; those of one owner together, by place. */
+    void (*dedup)(void *ctx, const struct lev_dedup_def *d);
 };
 
 #endif

@@ -44,6 +44,7 @@ static struct lev_exchange *add_exchange(struct lev_topology *t, const struct le
 {
     struct lev_exchange *x = lev_exchange_new(d, type);
     lev_map_put(&t->exchanges, x->def.name, x);
+    t->n_acting += lev_exchange_acts(x);
     ask_policy(t, x);
     t->epoch++;
     return x;
@@ -173,6 +174,7 @@ static void remove_exchange(struct lev_topology *t, struct lev_exchange *x)
     remove_binding(t, LEV_LIST_ENTRY(it, struct lev_binding, source_node));
     remove_bindings_to(t, &x->dest);
     lev_map_remove(&t->exchanges, x->def.name);
+    t->n_acting -= lev_exchange_acts(x);
     t->epoch++;
     persist_exchange(t, LEV_OP_EXCHANGE_DELETE, x);
     tell(t, x);

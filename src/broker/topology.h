@@ -23,6 +23,7 @@ struct lev_dest {
 void lev_dest_init(struct lev_dest *d, bool is_queue, bool durable, struct lev_bytes name);
 
 struct lev_exchange;
+struct lev_walk;
 
 struct lev_topology_ops {
     /* Queue by name, or NULL. */
@@ -40,6 +41,11 @@ struct lev_topology_ops {
     /* The alternate exchange that a policy gives an exchange: true with a view in *alternate_r.
      * Asked when an exchange appears and by lev_topology_ask_policies. NULL: there are none. */
     bool (*alternate)(void *ctx, struct lev_bytes name, struct lev_bytes *alternate_r);
+    /* x, which drops duplicates, gets a message: true when it is one; else it is remembered. NULL:
+     * there are none. */
+    bool (*duplicate)(void *ctx, struct lev_exchange *x, struct lev_bytes headers);
+    /* x holds w's message back for so long. NULL: nothing is held back. */
+    void (*delay)(void *ctx, struct lev_exchange *x, const struct lev_walk *w, uint64_t delay_ms);
 };
 
 struct lev_topology; /* opaque */
@@ -115,6 +121,15 @@ const struct lev_route *lev_route(struct lev_topology *t, struct lev_exchange *x
 const struct lev_route *lev_route_msg(struct lev_topology *t, struct lev_exchange *x,
                                       struct lev_msg *msg, const struct lev_bytes *keys,
                                       size_t n_keys, struct lev_bytes headers);
+
+/* The same for a message that x held back and now lets go. */
+const struct lev_route *lev_route_due(struct lev_topology *t, struct lev_exchange *x,
+                                      struct lev_msg *msg, const struct lev_bytes *keys,
+                                      size_t n_keys, struct lev_bytes headers);
+
+/* True when routing a message by x may do more than find queues (an exchange on its way may hold it
+ * back, or remember it): then a transaction routes it at commit. */
+bool lev_route_acts(struct lev_topology *t, struct lev_exchange *x);
 
 /* Changes whenever a cached route may have become wrong (bindings, exchanges; not queues of the
  * default exchange). */

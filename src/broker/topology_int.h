@@ -20,6 +20,7 @@ struct lev_topology {
     struct lev_list doomed;          /* struct lev_exchange.doomed_node: to be auto-deleted */
     struct lev_exchange *default_ex; /* '': its bindings are the queues' names */
     uint64_t epoch;
+    size_t n_acting; /* exchanges by which routing does more than find queues */
     struct lev_router router;
 };
 

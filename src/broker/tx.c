@@ -3,6 +3,7 @@
  * in one batch of the store: all or nothing, over all queues, also after a crash. Under the vhost's
  * lock. */
 #include "base/mem.h"
+#include "broker/keys.h"
 #include "broker/publish.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
@@ -22,20 +23,34 @@ static int need_tx(const struct lev_chan *ch, struct lev_error *err)
     return lev_fail(err, LEV_PRECONDITION_FAILED, "channel is not transactional");
 }
 
-void lev_tx_publish(struct lev_chan *ch, struct lev_msg *msg, struct lev_queue *const *queues,
-                    size_t n_queues, bool mandatory)
+static struct lev_tx_publish *add_publish(struct lev_tx *tx, struct lev_msg *msg, bool mandatory)
 {
-    struct lev_tx *tx = &ch->tx;
     if (tx->n_publishes == tx->cap_publishes) {
         tx->cap_publishes = tx->cap_publishes ? tx->cap_publishes * 2 : 16;
         tx->publishes = lev_xrealloc(tx->publishes, tx->cap_publishes * sizeof(*tx->publishes));
     }
     struct lev_tx_publish *p = &tx->publishes[tx->n_publishes++];
-    *p = (struct lev_tx_publish){.msg = msg, .n_queues = n_queues, .mandatory = mandatory};
+    *p = (struct lev_tx_publish){.msg = msg, .mandatory = mandatory};
+    tx->bytes += lev_msg_size(msg);
+    return p;
+}
+
+void lev_tx_publish(struct lev_chan *ch, struct lev_msg *msg, struct lev_queue *const *queues,
+                    size_t n_queues, bool mandatory)
+{
+    struct lev_tx_publish *p = add_publish(&ch->tx, msg, mandatory);
+    p->n_queues = n_queues;
     p->queues = lev_xmalloc(n_queues * sizeof(struct lev_queue *));
     for (size_t i = 0; i < n_queues; i++)
         p->queues[i] = lev_queue_ref(queues[i]);
-    tx->bytes += lev_msg_size(msg);
+}
+
+void lev_tx_publish_late(struct lev_chan *ch, struct lev_msg *msg, const struct lev_bytes *keys,
+                         size_t n_keys, bool mandatory)
+{
+    struct lev_tx_publish *p = add_publish(&ch->tx, msg, mandatory);
+    p->late = true;
+    p->keys = lev_keys_pack(keys, n_keys);
 }
 
 void lev_tx_settle(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)
@@ -72,6 +87,7 @@ static void forget(struct lev_tx *tx)
         for (size_t k = 0; k < p->n_queues; k++)
             lev_queue_unref(&p->queues[k]);
         free(p->queues);
+        lev_bytes_free(&p->keys);
     }
     free(tx->publishes);
     free(tx->settles);
@@ -93,11 +109,37 @@ int lev_tx_rollback(struct lev_chan *ch, struct lev_error *err)
     return 0;
 }
 
+/* Routes it, now that it counts. Its exchange may be gone meanwhile. */
+static bool commit_late(struct lev_chan *ch, const struct lev_tx_publish *p)
+{
+    struct lev_vhost *v = ch->client->vhost;
+    struct lev_exchange *x = lev_exchange_get(v->topology, lev_msg_exchange(p->msg));
+    struct lev_bytes *keys = lev_xmalloc((lev_keys_unpack(p->keys, NULL) + 1) * sizeof(*keys));
+    size_t n_keys = lev_keys_unpack(p->keys, keys);
+    struct lev_route none = {0};
+    const struct lev_route *r = &none;
+    bool taken = true;
+    lev_effects_begin(v);
+    if (x)
+        r = lev_vhost_route(v, x, p->msg, keys, n_keys, lev_msg_headers(p->msg));
+    for (size_t i = 0; i < r->n; i++)
+        taken &= lev_queue_publish(LEV_CONTAINER(r->dests[i], struct lev_queue, dest), p->msg) !=
+                 LEV_QUEUE_REJECTED;
+    if (!r->n && p->mandatory)
+        lev_publish_return(ch, p->msg);
+    if (!taken || (!r->n && !v->effects.held))
+        lev_effects_undo(v);
+    free(keys);
+    return taken;
+}
+
 /* False when a queue refused it. */
 static bool commit_publish(struct lev_chan *ch, struct lev_tx_publish *p)
 {
     size_t n = 0;
     bool taken = true;
+    if (p->late)
+        return commit_late(ch, p);
     for (size_t i = 0; i < p->n_queues; i++) {
         if (p->queues[i]->deleted)
             continue;

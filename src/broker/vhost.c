@@ -45,11 +45,14 @@ static const char *topology_queue_type(void *ctx, const struct lev_dest *queue)
     return q->settings.type == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
 }
 
-static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
-                                                     .persist = topology_persist,
-                                                     .deliver = topology_deliver,
-                                                     .queue_type = topology_queue_type,
-                                                     .alternate = lev_vhost_policy_alternate};
+static const struct lev_topology_ops topology_ops = {
+    .queue = topology_queue,
+    .persist = topology_persist,
+    .deliver = topology_deliver,
+    .queue_type = topology_queue_type,
+    .alternate = lev_vhost_policy_alternate,
+    .duplicate = lev_vhost_duplicate,
+    .delay = lev_vhost_delay};
 
 const struct lev_windows lev_windows_default = {.max = 16384,
                                                 .keep = 4096,
@@ -84,6 +87,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     lev_map_init(&v->queues);
     lev_map_init(&v->reply_chans);
     lev_timers_init(&v->timers);
+    lev_delays_init(&v->delays);
     v->again.fire = on_again;
     v->reread.fire = lev_window_reread;
     v->patrol.fire = lev_patrol;
@@ -125,6 +129,8 @@ void lev_vhost_free(struct lev_vhost **vp)
         lev_queue_unref(&q);
     }
     lev_timers_deinit(&v->timers);
+    lev_delays_deinit(&v->delays);
+    free(v->effects.ids);
     free(v->dead);
     lev_policy_set_free(&v->policies);
     lev_map_deinit(&v->queues);
@@ -323,6 +329,7 @@ static void became_durable(struct lev_vhost *v, uint64_t id)
         lev_queue_unref(&v->taken[i]);
     }
     v->n_taken = 0;
+    lev_delays_stored(v);
     settle_waiting(v);
     release_throttled(v);
     lev_vhost_end_run(v);
@@ -390,8 +397,12 @@ static void on_loaded(void *ctx, struct lev_read *r)
     struct lev_vhost *v = ctx;
     struct lev_queue *q = r->user;
     lev_vhost_lock(v);
-    lev_window_loaded(q, r);
-    lev_queue_unref(&q);
+    if (r->delayed) {
+        lev_delays_loaded(v, r);
+    } else {
+        lev_window_loaded(q, r);
+        lev_queue_unref(&q);
+    }
     lev_vhost_end_run(v);
     lev_vhost_unlock(v);
     lev_read_free(&r);
@@ -448,7 +459,9 @@ static void recover_used_id(void *ctx, uint32_t queue_id)
 const struct lev_recovery lev_vhost_recovery = {.used_id = recover_used_id,
                                                 .exchange = recover_exchange,
                                                 .queue = recover_queue,
-                                                .binding = recover_binding};
+                                                .binding = recover_binding,
+                                                .delayed = lev_vhost_recover_delayed,
+                                                .dedup = lev_vhost_recover_dedup};
 
 /* --- counters --- */
 
@@ -459,7 +472,8 @@ void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
                                     .queues = v->queues.len,
                                     .consumers = v->n_consumers,
                                     .channels = v->n_channels,
-                                    .connections = v->n_clients};
+                                    .connections = v->n_clients,
+                                    .delayed = lev_delay_count_all(v)};
     LEV_MAP_EACH(slot, &v->queues)
     {
         const struct lev_queue *q = slot->value;

@@ -64,10 +64,14 @@ void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms);
  * when it is over. Lock held. */
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c);
 
+/* Messages that the exchange holds back. Lock held. */
+uint64_t lev_vhost_delayed(const struct lev_vhost *v, struct lev_bytes exchange);
+
 /* Counters for tests, metrics and logs. Takes the lock. */
 struct lev_vhost_stats {
     size_t exchanges, queues, consumers, channels, connections;
     uint64_t ready, unacked;
+    uint64_t delayed; /* held back by exchanges */
 };
 void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out);
 

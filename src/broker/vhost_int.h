@@ -6,6 +6,8 @@
 
 #include "base/map.h"
 #include "broker/dead_letter.h"
+#include "broker/dedup.h"
+#include "broker/delay.h"
 #include "broker/queue.h"
 #include "broker/vhost.h"
 
@@ -39,6 +41,9 @@ struct lev_vhost {
     uint64_t now;                 /* of this run; 0: not asked for yet */
     struct lev_dead *dead;        /* deaths of this run, to be routed */
     size_t n_dead, cap_dead;
+    struct lev_delays delays;
+    struct lev_effects effects; /* of the message routed last */
+    struct lev_dedup *restored; /* recovery: of the owner whose id came last */
     struct lev_list clients;
     struct lev_list kicked;          /* lev_queue.kick_node */
     struct lev_list unread;          /* lev_queue.unread_node: a read failed, to try again */
@@ -77,6 +82,25 @@ void lev_vhost_resolve(const struct lev_vhost *v, struct lev_bytes name, struct 
                        struct lev_queue_settings *out);
 /* For struct lev_topology_ops; ctx is the vhost. */
 bool lev_vhost_policy_alternate(void *ctx, struct lev_bytes name, struct lev_bytes *alternate_r);
+
+/* As lev_route_msg, with the effects in v->effects. Every message goes this way. */
+static inline const struct lev_route *lev_vhost_route(struct lev_vhost *v, struct lev_exchange *x,
+                                                      struct lev_msg *msg,
+                                                      const struct lev_bytes *keys, size_t n_keys,
+                                                      struct lev_bytes headers)
+{
+    lev_effects_begin(v);
+    return lev_route_msg(v->topology, x, msg, keys, n_keys, headers);
+}
+
+/* --- late.c: messages held back, ids remembered --- */
+/* For struct lev_topology_ops; ctx is the vhost. */
+bool lev_vhost_duplicate(void *ctx, struct lev_exchange *x, struct lev_bytes headers);
+void lev_vhost_delay(void *ctx, struct lev_exchange *x, const struct lev_walk *w,
+                     uint64_t delay_ms);
+/* For struct lev_recovery. */
+void lev_vhost_recover_delayed(void *ctx, const struct lev_delay_state *s);
+void lev_vhost_recover_dedup(void *ctx, const struct lev_dedup_def *d);
 
 /* --- patrol.c --- */
 void lev_patrol(struct lev_timer *t, uint64_t now_ms);

@@ -133,7 +133,9 @@ static int import_parameter(struct item *it, void *ctx)
     bool is_policy;
     if (lev_def_parameter_(it, &p, &is_policy, &policy) < 0 || need_vhost(it, im, p.vhost) < 0)
         return -1;
-    im->parameters |= !is_policy;
+    bool limits = lev_bytes_eq(p.component, LEV_LIT("vhost-limits"));
+    im->limits |= limits;
+    im->parameters |= !is_policy && !limits;
     return written(it, im,
                    is_policy ? lev_meta_put_policy(im->meta, &policy)
                              : lev_meta_put_parameter(im->meta, &p));
@@ -186,6 +188,8 @@ static void warn_of_no_effect(const struct importer *im)
         lev_log_warn("definitions: topic permissions are kept, but not enforced");
     if (im->limits)
         lev_log_warn("definitions: limits of users and vhosts are kept, but not enforced");
+    if (im->users.len == 0)
+        lev_log_warn("definitions: there are no users, and no default user is made");
     if (im->parameters)
         lev_log_warn("definitions: parameters of components are kept, but have no effect");
 }

@@ -1,7 +1,6 @@
 /* Class basic, but for publish and the acks, which come as commands. Lock held. */
 #include <stdio.h>
 
-#include "amqp/table.h"
 #include "auth/auth.h"
 #include "broker/consume.h"
 #include "broker/names.h"
@@ -14,38 +13,6 @@ static int on_qos(struct lev_channel *ch, const struct lev_basic_qos *m, struct 
         return lev_fail(err, LEV_NOT_IMPLEMENTED, "prefetch_size!=0 (%u)", m->prefetch_size);
     lev_chan_qos(&ch->chan, m->prefetch_count, m->global);
     lev_conn_send(ch->conn, ch->number, &ok);
-    return 0;
-}
-
-static int read_priority(struct lev_bytes arguments, struct lev_bytes queue, struct lev_bytes vhost,
-                         int64_t *priority_r, struct lev_error *err)
-{
-    struct lev_value v;
-    *priority_r = 0;
-    if (!lev_table_get(arguments, "x-priority", &v))
-        return 0;
-    if (!lev_value_is_int(&v))
-        return lev_fail(err, LEV_PRECONDITION_FAILED,
-                        "invalid arg 'x-priority' for queue '%.*s' in vhost '%.*s': "
-                        "\"expected integer, got %s\"",
-                        LEV_FMT(queue), LEV_FMT(vhost), lev_value_type_name(v.type));
-    *priority_r = v.i;
-    return 0;
-}
-
-/* Arguments that only streams know. */
-static int check_stream_arguments(struct lev_bytes arguments, struct lev_bytes queue,
-                                  struct lev_bytes vhost, struct lev_error *err)
-{
-    static const char *const keys[] = {"x-stream-offset", "x-stream-filter",
-                                       "x-stream-match-unfiltered"};
-    struct lev_value v;
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-        if (lev_table_get(arguments, keys[i], &v))
-            return lev_fail(err, LEV_PRECONDITION_FAILED,
-                            "invalid arg '%s' for queue '%.*s' in vhost '%.*s' of queue type "
-                            "rabbit_classic_queue",
-                            keys[i], LEV_FMT(queue), LEV_FMT(vhost));
     return 0;
 }
 
@@ -77,11 +44,7 @@ static int on_consume(struct lev_channel *ch, const struct lev_basic_consume *m,
                                  .exclusive = m->exclusive};
     if (lev_queue_meant(ch, &queue, err) < 0)
         return -1;
-    struct lev_bytes vhost = lev_vhost_name(ch->conn->client.vhost);
-    if (!lev_is_reply_queue(queue) &&
-        (lev_permit(ch, LEV_PERM_READ, false, queue, err) < 0 ||
-         check_stream_arguments(m->arguments, queue, vhost, err) < 0 ||
-         read_priority(m->arguments, queue, vhost, &a.priority, err) < 0))
+    if (!lev_is_reply_queue(queue) && lev_permit(ch, LEV_PERM_READ, false, queue, err) < 0)
         return -1;
     if (!a.tag.len)
         a.tag = lev_generate_name(generated, "amq.ctag-");

@@ -97,6 +97,8 @@ static int queue_delete(struct lev_store_sqlite *s, uint32_t id)
     if (rc == SQLITE_OK)
         rc = lev_sql_run(dead);
     if (rc == SQLITE_OK)
+        rc = lev_dedup_remove_all(s, id, LEV_EMPTY);
+    if (rc == SQLITE_OK)
         rc = drop_rows(s, q);
     lev_ivset_deinit(&q->dead);
     q->live = q->changed = q->settled = false;
@@ -126,7 +128,9 @@ static int exchange_delete(struct lev_store_sqlite *s, const struct lev_exchange
     sqlite3_stmt *st = s->st[LEV_ST_EXCHANGE_DELETE];
     int rc = SQLITE_OK;
     lev_sql_text(&rc, st, 1, d->name);
-    return rc == SQLITE_OK ? lev_sql_run(st) : rc;
+    if (rc == SQLITE_OK)
+        rc = lev_sql_run(st);
+    return rc == SQLITE_OK ? lev_dedup_remove_all(s, 0, d->name) : rc;
 }
 
 static int binding(struct lev_store_sqlite *s, enum lev_statement which,
@@ -222,6 +226,9 @@ static bool op_valid(const struct lev_op *op)
         return d->queue_id != 0 && d->queue_id <= LEV_QUEUE_ID_MAX &&
                d->level <= LEV_QUEUE_LEVEL_MAX;
     }
+    case LEV_OP_DELAY_ADD:
+    case LEV_OP_DELAY_DONE:
+        return lev_delayed_valid(op->u.delayed);
     default:
         return true;
     }
@@ -255,6 +262,16 @@ static int apply_op(struct lev_store_sqlite *s, const struct lev_op *op)
         return binding(s, LEV_ST_BINDING_ADD, op->u.def);
     case LEV_OP_BINDING_DELETE:
         return binding(s, LEV_ST_BINDING_DELETE, op->u.def);
+    case LEV_OP_DELAY_ADD:
+        return lev_delayed_put(s, op->u.delayed);
+    case LEV_OP_DELAY_DONE:
+        return lev_delayed_remove(s, op->u.delayed);
+    case LEV_OP_DEDUP_ADD:
+        return lev_dedup_put(s, op->u.def);
+    case LEV_OP_DEDUP_DROP:
+        return lev_dedup_remove(s, op->u.def);
+    case LEV_OP_DEDUP_CLEAR:
+        return lev_dedup_remove_all(s, op->queue_id, LEV_EMPTY);
     default:
         return SQLITE_OK;
     }
@@ -333,6 +350,7 @@ int lev_apply(struct lev_store_sqlite *s, const struct lev_batch *b)
 {
     struct lev_state *t = &s->state;
     int rc = SQLITE_OK;
+    s->delays = (struct lev_delay_sum){0};
     for (size_t i = 0; i < b->n_ops && rc == SQLITE_OK; i++) {
         const struct lev_op *op = &b->ops[i];
         if (op_valid(op))
@@ -343,6 +361,8 @@ int lev_apply(struct lev_store_sqlite *s, const struct lev_batch *b)
     }
     for (size_t i = 0; i < b->n_marks; i++)
         apply_mark(t, &b->marks[i]);
+    if (rc == SQLITE_OK)
+        rc = lev_delayed_flush(s);
     if (rc == SQLITE_OK)
         rc = lev_insert_flush(s);
     for (size_t i = 0; i < t->n_touched && rc == SQLITE_OK; i++) {

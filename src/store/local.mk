@@ -3,11 +3,15 @@ noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	src/store/apply.c \
 	src/store/datadir.c src/store/datadir.h \
+	src/store/dedup.c \
+	src/store/delayed.c \
 	src/store/failures.c \
 	src/store/insert.c \
 	src/store/ivset.c src/store/ivset.h \
+	src/store/mem_late.c src/store/mem_late.h \
 	src/store/meta.c src/store/meta.h src/store/meta_int.h \
 	src/store/meta_policy.c \
+	src/store/parts.c \
 	src/store/purge.c \
 	src/store/reader.c \
 	src/store/recover.c \

@@ -28,7 +28,8 @@
         " coalesce((SELECT max(id) FROM dead WHERE id BETWEEN ?1 AND ?2),?2) AND ?3 ORDER BY id")  \
     X(SPILL_DEAD, "SELECT max(hi) FROM spill_garbage WHERE id BETWEEN ?1 AND ?2")                  \
     X(FAILURES, "SELECT id,count FROM failures WHERE id BETWEEN ?1 AND ?2 ORDER BY id")            \
-    X(BODY, "SELECT data FROM body WHERE id=?1")
+    X(BODY, "SELECT data FROM body WHERE id=?1")                                                   \
+    X(DELAYED, LEV_DELAYED_ROWS)
 // clang-format on
 
 enum {
@@ -61,6 +62,7 @@ struct cursor {
     uint64_t to;
     bool valid;
     uint64_t pos;
+    uint64_t least; /* rows before it cannot come any more */
 };
 
 /* A request being served. */
@@ -78,8 +80,13 @@ static int cursor_next(struct cursor *c)
 {
     int rc = sqlite3_step(c->st);
     c->valid = rc == SQLITE_ROW;
-    if (c->valid)
-        c->pos = LEV_ID_POS(sqlite3_column_int64(c->st, LEV_COL_ID));
+    if (c->valid) {
+        uint64_t id = (uint64_t)sqlite3_column_int64(c->st, LEV_COL_ID);
+        c->pos = LEV_ID_POS(id);
+        if (id >> 40 != c->queue_id || c->pos < c->least || c->pos >= c->to)
+            return SQLITE_CORRUPT; /* a damaged page can give any row */
+        c->least = c->pos + 1;
+    }
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -87,6 +94,7 @@ static int cursor_seek(struct cursor *c, uint64_t pos)
 {
     int rc = sqlite3_reset(c->st);
     c->valid = false;
+    c->least = pos;
     if (rc != SQLITE_OK || pos >= c->to)
         return rc;
     lev_sql_int(&rc, c->st, 1, LEV_ID(c->queue_id, pos));
@@ -133,49 +141,8 @@ static int read_head(struct serving *v, uint64_t *head_r)
 
 /* ---- Rows ---- */
 
-/* A value's octets, if its type is one that can be there. The values are the statement's own, used
- * by its one thread only, which is what makes looking into them sound. */
-static bool octets(sqlite3_value *v, size_t max, struct lev_bytes *b_r)
-{
-    int type = sqlite3_value_type(v);
-    if (type != SQLITE_BLOB && type != SQLITE_TEXT)
-        return false;
-    const void *p = sqlite3_value_blob(v);
-    int n = sqlite3_value_bytes(v);
-    *b_r = lev_bytes(p, p ? (size_t)n : 0);
-    return b_r->len <= max && (p || n == 0);
-}
-
-static bool optional_int(sqlite3_value *v, uint64_t none, uint64_t *v_r)
-{
-    int type = sqlite3_value_type(v);
-    *v_r = type == SQLITE_NULL ? none : (uint64_t)sqlite3_value_int64(v);
-    return type == SQLITE_NULL || type == SQLITE_INTEGER;
-}
-
-/* A row's parts, views into the statement's columns. */
-struct parts {
-    uint64_t flags, expires, expiration, body_id;
-    struct lev_bytes exchange, key, props, body;
-};
-
-static bool row_parts(sqlite3_stmt *st, struct parts *p)
-{
-    sqlite3_value *v[LEV_COL_BODY + 1];
-    for (int i = LEV_COL_FLAGS; i <= LEV_COL_BODY; i++)
-        v[i] = sqlite3_column_value(st, i);
-    return optional_int(v[LEV_COL_FLAGS], UINT64_MAX, &p->flags) && p->flags <= LEV_ROW_FLAGS_MAX &&
-           optional_int(v[LEV_COL_EXPIRES], 0, &p->expires) &&
-           optional_int(v[LEV_COL_EXPIRATION], UINT64_MAX, &p->expiration) &&
-           optional_int(v[LEV_COL_BODY_ID], 0, &p->body_id) &&
-           octets(v[LEV_COL_EXCHANGE], UINT8_MAX, &p->exchange) &&
-           octets(v[LEV_COL_KEY], UINT8_MAX, &p->key) &&
-           octets(v[LEV_COL_PROPS], UINT32_MAX, &p->props) && lev_stored_props_valid(p->props) &&
-           (p->body_id != 0 || octets(v[LEV_COL_BODY], UINT32_MAX, &p->body));
-}
-
 /* Points p->body at the shared body; the statement stays open for it. */
-static int shared_body(struct lev_reader *rd, struct parts *p)
+static int shared_body(struct lev_reader *rd, struct lev_parts *p)
 {
     sqlite3_stmt *st = rd->st[RD_BODY];
     int rc = SQLITE_OK;
@@ -183,23 +150,9 @@ static int shared_body(struct lev_reader *rd, struct parts *p)
     if (rc != SQLITE_OK)
         return rc;
     rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW && octets(sqlite3_column_value(st, 0), UINT32_MAX, &p->body))
+    if (rc == SQLITE_ROW && lev_parts_octets(sqlite3_column_value(st, 0), UINT32_MAX, &p->body))
         return SQLITE_OK;
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_CORRUPT : rc;
-}
-
-static struct lev_msg *build(const struct parts *p)
-{
-    struct lev_msg *m = lev_msg_new(p->exchange, p->key, p->props, (uint32_t)p->body.len);
-    if (!m)
-        return NULL;
-    if (p->body.len)
-        memcpy(lev_msg_body_mut(m), p->body.ptr, p->body.len);
-    m->persistent = (p->flags & LEV_ROW_PERSISTENT) != 0;
-    m->dead_lettered = (p->flags & LEV_ROW_DEAD_LETTERED) != 0;
-    m->priority = (uint8_t)(p->flags >> LEV_ROW_PRIORITY_SHIFT);
-    m->expiration_ms = p->expiration;
-    return m;
 }
 
 static bool room_for_item(struct serving *v)
@@ -232,14 +185,14 @@ static int read_count(struct serving *v, uint16_t *count_r)
     return SQLITE_OK;
 }
 
-static int add_item(struct serving *v, const struct cursor *c, const struct parts *p)
+static int add_item(struct serving *v, const struct cursor *c, const struct lev_parts *p)
 {
     struct lev_read_item item = {
         .pos = c->pos, .expires_at_ms = p->expires, .spilled = c == &v->spilled};
     int rc = item.spilled ? SQLITE_OK : read_count(v, &item.count);
     if (rc != SQLITE_OK)
         return rc;
-    item.msg = room_for_item(v) ? build(p) : NULL;
+    item.msg = room_for_item(v) ? lev_parts_msg(p) : NULL;
     if (!item.msg)
         return SQLITE_NOMEM;
     v->r->items[v->r->n_items++] = item;
@@ -249,15 +202,15 @@ static int add_item(struct serving *v, const struct cursor *c, const struct part
 /* Takes the cursor's row. *full_r: it does not fit any more. */
 static int take_row(struct serving *v, const struct cursor *c, bool *full_r)
 {
-    struct parts p = {0};
+    struct lev_parts p = {0};
     const struct lev_read *r = v->r;
-    int rc = row_parts(c->st, &p) ? SQLITE_OK : SQLITE_CORRUPT;
+    int rc = lev_parts_get(c->st, &p) ? SQLITE_OK : SQLITE_CORRUPT;
     if (rc != SQLITE_OK && sqlite3_errcode(v->rd->db) == SQLITE_NOMEM)
         return SQLITE_NOMEM;
     if (rc == SQLITE_OK && p.body_id != 0)
         rc = shared_body(v->rd, &p);
     if (rc == SQLITE_OK) {
-        v->bytes += sizeof(struct lev_msg) + p.exchange.len + p.key.len + p.props.len + p.body.len;
+        v->bytes += lev_parts_size(&p);
         *full_r = r->n_items > 0 && (r->n_items >= r->max_items || v->bytes > r->max_bytes);
         if (!*full_r)
             rc = add_item(v, c, &p);
@@ -314,9 +267,10 @@ static int open_cursors(struct serving *v)
     struct lev_read *r = v->r;
     uint64_t head = 0;
     int rc = read_head(v, &head);
-    v->rows = (struct cursor){v->rd->st[RD_MESSAGE], r->queue_id, r->to, false, 0};
-    v->spilled = (struct cursor){v->rd->st[RD_SPILL], r->queue_id, r->to, false, 0};
-    v->failures = (struct cursor){v->rd->st[RD_FAILURES], r->queue_id, r->to, false, 0};
+    v->rows = (struct cursor){.st = v->rd->st[RD_MESSAGE], .queue_id = r->queue_id, .to = r->to};
+    v->spilled = (struct cursor){.st = v->rd->st[RD_SPILL], .queue_id = r->queue_id, .to = r->to};
+    v->failures =
+        (struct cursor){.st = v->rd->st[RD_FAILURES], .queue_id = r->queue_id, .to = r->to};
     if (rc == SQLITE_OK)
         rc = dead_seek(v);
     if (rc == SQLITE_OK)
@@ -348,25 +302,45 @@ static int serve_rows(struct serving *v)
     return rc;
 }
 
-static void serve(struct lev_reader *rd, struct lev_read *r)
+static int serve_queue(struct lev_reader *rd, struct lev_read *r)
 {
     struct serving v = {.rd = rd, .r = r};
-    r->rc = 0;
-    r->items = NULL;
-    r->n_items = 0;
-    r->reached = r->from;
-    if (r->to > LEV_POSITION_MAX + 1)
-        r->to = LEV_POSITION_MAX + 1;
-    if (r->from >= r->to || r->queue_id > LEV_QUEUE_ID_MAX) {
-        r->reached = r->to;
-        return;
-    }
     int rc = lev_sql_run(rd->st[RD_BEGIN]);
     if (rc == SQLITE_OK)
         rc = serve_rows(&v);
     if (rc != SQLITE_OK && rc != SQLITE_NOMEM)
         lev_log_error("store %s: cannot read queue %u at position %llu: %s", rd->s->path,
                       r->queue_id, (unsigned long long)r->reached, sqlite3_errstr(rc));
+    return rc;
+}
+
+static int serve_delayed(struct lev_reader *rd, struct lev_read *r)
+{
+    sqlite3_stmt *st = rd->st[RD_DELAYED];
+    int rc = SQLITE_OK;
+    lev_sql_int(&rc, st, 1, r->from_due);
+    lev_sql_int(&rc, st, 2, r->from);
+    if (rc == SQLITE_OK)
+        rc = lev_delayed_read(st, r);
+    if (rc != SQLITE_OK && rc != SQLITE_NOMEM)
+        lev_log_error("store %s: cannot read delayed messages: %s", rd->s->path,
+                      sqlite3_errstr(rc));
+    return rc;
+}
+
+static void serve(struct lev_reader *rd, struct lev_read *r)
+{
+    r->rc = 0;
+    r->items = NULL;
+    r->n_items = 0;
+    r->reached = r->from;
+    if (r->to > LEV_POSITION_MAX + 1)
+        r->to = LEV_POSITION_MAX + 1;
+    if (!r->delayed && (r->from >= r->to || r->queue_id > LEV_QUEUE_ID_MAX)) {
+        r->reached = r->to;
+        return;
+    }
+    int rc = r->delayed ? serve_delayed(rd, r) : serve_queue(rd, r);
     for (int i = RD_HEAD; i < RD_COUNT; i++)
         (void)sqlite3_reset(rd->st[i]); /* repeats the error of the last step, seen above */
     if (!sqlite3_get_autocommit(rd->db)) {
@@ -377,7 +351,7 @@ static void serve(struct lev_reader *rd, struct lev_read *r)
     if (r->rc != 0 && r->rc != LEV_ECORRUPT && r->rc != LEV_ENOMEM)
         r->rc = LEV_EIO;
     LEV_STAT_ADD(rd->s, reads, 1);
-    LEV_STAT_ADD(rd->s, read_items, r->n_items);
+    LEV_STAT_ADD(rd->s, read_items, r->n_items + r->n_late);
 }
 
 /* ---- The thread ---- */

@@ -53,6 +53,31 @@ static void recover_binding(const struct recover_ctx *c, sqlite3_stmt *st)
     c->recovery->binding(c->ctx, &d);
 }
 
+static void recover_delayed(const struct recover_ctx *c, sqlite3_stmt *st)
+{
+    struct lev_delay_state d = {
+        .exchange = lev_sql_bytes(st, 0),
+        .count = (uint64_t)sqlite3_column_int64(st, 1),
+        .last_seq = (uint64_t)sqlite3_column_int64(st, 2),
+    };
+    if (c->recovery->delayed)
+        c->recovery->delayed(c->ctx, &d);
+}
+
+static void recover_dedup(const struct recover_ctx *c, sqlite3_stmt *st)
+{
+    bool of_queue = sqlite3_column_type(st, 0) == SQLITE_INTEGER;
+    struct lev_dedup_def d = {
+        .queue_id = of_queue ? (uint32_t)sqlite3_column_int64(st, 0) : 0,
+        .exchange = of_queue ? LEV_EMPTY : lev_sql_bytes(st, 0),
+        .id = lev_sql_bytes(st, 1),
+        .place = (uint64_t)sqlite3_column_int64(st, 2),
+        .expires_at_ms = (uint64_t)sqlite3_column_int64(st, 3),
+    };
+    if (c->recovery->dedup)
+        c->recovery->dedup(c->ctx, &d);
+}
+
 static int recover_each(sqlite3 *db, const char *sql, const struct recover_ctx *c,
                         void (*row)(const struct recover_ctx *c, sqlite3_stmt *st))
 {
@@ -91,6 +116,12 @@ int lev_store_recover(struct lev_store *store, const struct lev_recovery *recove
         rc = recover_each(s->db,
                           "SELECT source,to_queue,destination,routing_key,arguments FROM binding",
                           &c, recover_binding);
+    if (rc == SQLITE_OK)
+        rc = recover_each(s->db, "SELECT name,count,last_seq FROM delayed_exchange WHERE count>0",
+                          &c, recover_delayed);
+    if (rc == SQLITE_OK)
+        rc = recover_each(s->db, "SELECT owner,id,place,expires FROM dedup ORDER BY owner,place",
+                          &c, recover_dedup);
     if (rc != SQLITE_OK)
         lev_log_error("store: cannot read %s: %s", s->path, sqlite3_errmsg(s->db));
     else

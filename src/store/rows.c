@@ -102,13 +102,6 @@ static void give_blob(sqlite3_context *x, struct lev_bytes b)
     sqlite3_result_blob64(x, b.ptr, b.len, SQLITE_STATIC);
 }
 
-static uint64_t flags_of(const struct lev_msg *m)
-{
-    return (uint64_t)m->priority << LEV_ROW_PRIORITY_SHIFT |
-           (m->persistent ? (uint64_t)LEV_ROW_PERSISTENT : 0) |
-           (m->dead_lettered ? (uint64_t)LEV_ROW_DEAD_LETTERED : 0);
-}
-
 static int x_column(sqlite3_vtab_cursor *c, sqlite3_context *x, int col)
 {
     const struct lev_row *row = &rows_of(c->pVtab)->v[((struct rows_cursor *)(void *)c)->at];
@@ -118,7 +111,7 @@ static int x_column(sqlite3_vtab_cursor *c, sqlite3_context *x, int col)
         give_int(x, LEV_ID(row->op->queue_id, row->op->pos), UINT64_MAX);
         break;
     case LEV_COL_FLAGS:
-        give_int(x, flags_of(m), UINT64_MAX);
+        give_int(x, lev_parts_flags(m), UINT64_MAX);
         break;
     case LEV_COL_EXPIRES:
         give_int(x, row->op->expires_at_ms, 0);

@@ -29,6 +29,18 @@
  *     Transient messages that did not fit into memory. Means nothing to the next process.
  *   spill_garbage
  *     Ranges [position of id, hi) of spill to be removed.
+ *   delayed
+ *     Messages that an exchange (via) holds back until due (wall clock, ms); of one due time, in
+ *     order of seq. keys: all routing keys, each behind an octet that says how long it is; empty:
+ *     routing_key only. The other columns are as in message. A table by arrival and an index,
+ *     because due times come in any order: bodies are then appended, and only the index is written
+ *     all over.
+ *   delayed_exchange
+ *     How many rows of delayed each exchange has, and the greatest seq there may be; no row: none.
+ *   dedup
+ *     Ids that an owner has seen: a queue (queue_id, an integer) or an exchange (name, a text).
+ *     id: the type's letter and the value's octets; place: the owner's order, or where in the queue
+ *     the message is; expires: wall clock, ms, or 0.
  *   exchange, binding
  *     Durable definitions; arguments are field tables as on the wire.
  *

@@ -9,6 +9,9 @@
  *   rows.c          the virtual table lev_rows, which gives many rows to one INSERT
  *   settle.c        heads and dead ranges
  *   failures.c      counts of failed deliveries
+ *   delayed.c       messages held back until they are due
+ *   dedup.c         ids that must not come twice
+ *   parts.c         a stored row becomes a message
  *   purge.c         dead rows are removed in slices; checkpoints
  *   reader.c        the reader's thread
  *
@@ -49,6 +52,9 @@ enum {
     LEV_COL_PROPS,
     LEV_COL_BODY,
 };
+
+/* Columns of a delayed message as read: due is where id is, and these come behind. */
+enum { LEV_COL_SEQ = LEV_COL_BODY + 1, LEV_COL_VIA, LEV_COL_KEYS };
 
 /* Message flags column. */
 enum {
@@ -101,7 +107,17 @@ enum {
     X(BINDING_ADD, "INSERT OR IGNORE INTO binding(source,to_queue,destination,routing_key,"        \
         "arguments) VALUES(?1,?2,?3,?4,?5)")                                                       \
     X(BINDING_DELETE, "DELETE FROM binding WHERE source=?1 AND to_queue=?2 AND destination=?3"     \
-        " AND routing_key=?4 AND arguments=?5")
+        " AND routing_key=?4 AND arguments=?5")                                                    \
+    X(DELAY_ADD, "INSERT OR REPLACE INTO delayed(due,seq,via,keys,flags,expiration,exchange,"      \
+        "routing_key,props,body) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                          \
+    X(DELAY_DONE, "DELETE FROM delayed WHERE due=?1 AND seq=?2")                                   \
+    X(DELAY_COUNT, "INSERT INTO delayed_exchange(name,count,last_seq) VALUES(?1,?2,?3)"            \
+        " ON CONFLICT(name) DO UPDATE SET count=count+excluded.count,"                             \
+        " last_seq=max(last_seq,excluded.last_seq)")                                               \
+    X(DELAY_NONE, "DELETE FROM delayed_exchange WHERE name=?1 AND count<=0")                       \
+    X(DEDUP_ADD, "INSERT OR REPLACE INTO dedup(owner,id,place,expires) VALUES(?1,?2,?3,?4)")       \
+    X(DEDUP_DROP, "DELETE FROM dedup WHERE owner=?1 AND id=?2")                                    \
+    X(DEDUP_CLEAR, "DELETE FROM dedup WHERE owner=?1")
 // clang-format on
 
 enum lev_statement {
@@ -169,6 +185,14 @@ struct lev_rows {
     size_t n, cap;
 };
 
+/* Changes of delayed_exchange that the transaction still has to write. */
+struct lev_delay_sum {
+    uint8_t name[UINT8_MAX];
+    uint8_t len;
+    int64_t count;
+    uint64_t last_seq;
+};
+
 /* A body stored once in this transaction. */
 struct lev_shared {
     const struct lev_msg *msg;
@@ -193,6 +217,7 @@ struct lev_store_sqlite {
     struct lev_rows rows;
     struct lev_shared *shared; /* sorted by msg; of the transaction */
     size_t n_shared, cap_shared;
+    struct lev_delay_sum delays;
     pthread_mutex_t ids_mu;
 
     /* waking the writer */
@@ -275,6 +300,43 @@ int lev_failures_any(struct lev_store_sqlite *s, const struct lev_squeue *q, boo
 /* Forgets those of the positions [lo, hi). */
 int lev_failures_delete(struct lev_store_sqlite *s, const struct lev_squeue *q, uint64_t lo,
                         uint64_t hi);
+
+/* --- delayed.c --- */
+/* False for numbers and names that the broker must not give us. */
+bool lev_delayed_valid(const struct lev_delayed *d);
+int lev_delayed_put(struct lev_store_sqlite *s, const struct lev_delayed *d);
+int lev_delayed_remove(struct lev_store_sqlite *s, const struct lev_delayed *d);
+/* Writes the sums of the transaction. */
+int lev_delayed_flush(struct lev_store_sqlite *s);
+/* Fills r from st, a bound statement over LEV_DELAYED_ROWS. An SQLite code. */
+int lev_delayed_read(sqlite3_stmt *st, struct lev_read *r);
+#define LEV_DELAYED_ROWS                                                                           \
+    "SELECT due,flags,NULL,expiration,NULL,exchange,routing_key,props,body,seq,via,keys"           \
+    " FROM delayed WHERE (due,seq)>=(?1,?2) ORDER BY due,seq"
+
+/* --- dedup.c --- */
+int lev_dedup_put(struct lev_store_sqlite *s, const struct lev_dedup_def *d);
+int lev_dedup_remove(struct lev_store_sqlite *s, const struct lev_dedup_def *d);
+/* All of a queue, or (id 0) of an exchange. */
+int lev_dedup_remove_all(struct lev_store_sqlite *s, uint32_t queue_id, struct lev_bytes exchange);
+
+/* --- parts.c --- */
+/* A row's parts, views into the statement's columns. */
+struct lev_parts {
+    uint64_t flags, expires, expiration, body_id;
+    struct lev_bytes exchange, key, props, body;
+};
+/* False when the row is not one that can be. */
+bool lev_parts_get(sqlite3_stmt *st, struct lev_parts *p);
+/* A value's octets, if its type is one that can be there and there are at most max. The values are
+ * the statement's own, used by its one thread only, which is what makes looking into them sound. */
+bool lev_parts_octets(sqlite3_value *v, size_t max, struct lev_bytes *b_r);
+/* The message; NULL when memory is out. */
+struct lev_msg *lev_parts_msg(const struct lev_parts *p);
+/* What the parts take in memory as a message. */
+size_t lev_parts_size(const struct lev_parts *p);
+/* The flags column of a message. */
+uint64_t lev_parts_flags(const struct lev_msg *m);
 
 /* --- purge.c --- */
 /* True when so many dead rows are stored that some must go even while the writer is busy. */

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/mem_late.h"
 
 struct row {
     uint64_t pos;
@@ -39,6 +40,7 @@ struct mem_store {
     size_t n_exchanges;
     struct lev_binding_def **bindings;
     size_t n_bindings;
+    struct lev_mem_late late;
     struct lev_batch *held; /* taken, could not be committed */
     struct lev_read **reads;
     size_t n_reads;
@@ -280,6 +282,7 @@ static void apply_to_queue(struct mqueue *q, const struct lev_op *op)
 
 static void apply_op(struct mem_store *m, const struct lev_op *op)
 {
+    lev_mem_late_apply(&m->late, op);
     switch (op->kind) {
     case LEV_OP_NONE:
         return;
@@ -410,6 +413,10 @@ static void serve(const struct mem_store *m, struct lev_read *r)
     r->rc = m->fail_reads;
     if (r->rc < 0)
         return;
+    if (r->delayed) {
+        lev_mem_late_read(&m->late, r);
+        return;
+    }
     while (q) {
         const struct row *a = next_row(&q->stored, r->reached, r->to);
         const struct row *b = next_row(&q->spilled, r->reached, r->to);
@@ -510,6 +517,7 @@ void lev_store_mem_free(struct lev_store **s)
         free(m->exchanges[i]);
     for (size_t i = 0; i < m->n_bindings; i++)
         free(m->bindings[i]);
+    lev_mem_late_deinit(&m->late);
     free(m->queues);
     free(m->exchanges);
     free(m->bindings);
@@ -537,6 +545,7 @@ void lev_store_mem_recover(struct lev_store *s, const struct lev_recovery *recov
             recover_queue(m->queues[i], recovery, ctx);
     for (size_t i = 0; i < m->n_bindings; i++)
         recovery->binding(ctx, m->bindings[i]);
+    lev_mem_late_recover(&m->late, recovery, ctx);
 }
 
 /* ---- Knobs and views ---- */
@@ -583,4 +592,14 @@ size_t lev_store_mem_rows(const struct lev_store *s, uint32_t queue_id, bool spi
 bool lev_store_mem_queue_id_free(const struct lev_store *s, uint32_t queue_id)
 {
     return !queue_get(cmem(s), queue_id);
+}
+
+size_t lev_store_mem_delayed(const struct lev_store *s)
+{
+    return cmem(s)->late.n_delayed;
+}
+
+size_t lev_store_mem_ids(const struct lev_store *s)
+{
+    return cmem(s)->late.n_ids;
 }

@@ -42,6 +42,9 @@ size_t lev_store_mem_pending_reads(const struct lev_store *s);
 uint64_t lev_store_mem_commits(const struct lev_store *s);
 /* Live rows of a queue, in message (spilled false) or spill. */
 size_t lev_store_mem_rows(const struct lev_store *s, uint32_t queue_id, bool spilled);
+/* Delayed messages; ids that must not come twice. */
+size_t lev_store_mem_delayed(const struct lev_store *s);
+size_t lev_store_mem_ids(const struct lev_store *s);
 /* No row and no garbage: as lev_store_queue_id_free. */
 bool lev_store_mem_queue_id_free(const struct lev_store *s, uint32_t queue_id);
 
