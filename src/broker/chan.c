@@ -38,11 +38,11 @@ void lev_chan_deinit(struct lev_chan *ch)
     if (!ch->client)
         return;
     struct lev_vhost *v = ch->client->vhost;
+    lev_get_abandon(ch);
     while (!lev_list_empty(&ch->consumer_list))
         lev_consumer_end(LEV_LIST_ENTRY(ch->consumer_list.next, struct lev_consumer, chan_node),
                          false);
     lev_reply_consumer_end(ch);
-    lev_get_abandon(ch);
     lev_tx_clear(ch);
     requeue_all(ch);
     free(ch->unacked.a);
@@ -74,10 +74,7 @@ void lev_chan_set_failure(struct lev_chan *ch, struct lev_error *err)
     free(ch->failure);
     ch->failure = err;
     c->failing = true;
-    if (!c->notified) {
-        c->notified = true;
-        c->sink->notify(c);
-    }
+    lev_client_notify(c);
 }
 
 /* --- the list of unacknowledged deliveries --- */

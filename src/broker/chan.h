@@ -113,14 +113,15 @@ void lev_chan_qos(struct lev_chan *ch, uint32_t prefetch, bool global);
  * tags. */
 int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_settle how,
                     struct lev_error *err);
-/* basic.recover requeue=true: at once, on a transactional channel too. */
+/* basic.recover requeue=true: at once, also on a tx channel. */
 void lev_chan_recover(struct lev_chan *ch);
 
-/* Has the session close the channel with an error found outside of its commands; takes the malloc'ed err. */
+/* Has the session close the channel with an error found outside of its commands; takes the
+ * malloc'ed err. */
 void lev_chan_set_failure(struct lev_chan *ch, struct lev_error *err);
 
-/* Records that e of queue q (or a level) was handed out, to c or (NULL) by basic.get; takes e's message reference. Returns
- * the delivery tag. */
+/* Records that e of queue q (or a level) was handed out, to c or (NULL) by basic.get; takes e's
+ * message reference. Returns the delivery tag. */
 uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_consumer *c,
                         const struct lev_entry *e);
 /* Settles one slot now: ack, requeue or reject, with the consumer's and channel's windows. */

@@ -12,6 +12,7 @@ void lev_client_init(struct lev_client *c, struct lev_vhost *v, const struct lev
 {
     *c = (struct lev_client){.vhost = v, .sink = sink, .user = lev_bytes_dup(user)};
     atomic_init(&c->out_bytes, 0);
+    atomic_init(&c->answer_bytes, 0);
     lev_list_init(&c->channels);
     lev_list_init(&c->exclusive);
     lev_list_init(&c->throttle_node);
@@ -39,6 +40,14 @@ void lev_client_deinit(struct lev_client *c)
     c->vhost->n_clients--;
 }
 
+void lev_client_notify(struct lev_client *c)
+{
+    if (c->notified)
+        return;
+    c->notified = true;
+    c->sink->notify(c);
+}
+
 struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
 {
     struct lev_outbox *b = &c->outbox;
@@ -46,10 +55,7 @@ struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
         b->cap = b->cap ? b->cap * 2 : 16;
         b->items = lev_xrealloc(b->items, b->cap * sizeof(*b->items));
     }
-    if (!c->notified) {
-        c->notified = true;
-        c->sink->notify(c);
-    }
+    lev_client_notify(c);
     size_t before = atomic_fetch_add_explicit(&c->out_bytes, bytes, memory_order_relaxed);
     if (before + bytes > LEV_OUT_HIGH)
         c->parked = true;
@@ -58,9 +64,15 @@ struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
     return o;
 }
 
+struct lev_out *lev_client_push_answer(struct lev_client *c, size_t bytes)
+{
+    atomic_fetch_add_explicit(&c->answer_bytes, bytes, memory_order_relaxed);
+    return lev_client_push(c, bytes);
+}
+
 void lev_client_push_bytes(struct lev_client *c, uint8_t *bytes, size_t n)
 {
-    struct lev_out *o = lev_client_push(c, n);
+    struct lev_out *o = lev_client_push_answer(c, n);
     o->kind = LEV_OUT_BYTES;
     o->n = (uint32_t)n;
     o->u.bytes = bytes;

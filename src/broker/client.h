@@ -23,8 +23,8 @@ enum {
     LEV_OUT_LOW = 256 * 1024,
     /* what an item counts in out_bytes: a content its message and this, */
     LEV_OUT_CONTENT_OVERHEAD = 64,
-    LEV_OUT_SMALL = 16, /* a confirm, get-empty or commit-ok this, encoded frames their length,
-                           others nothing */
+    LEV_OUT_SMALL = 16, /* a confirm, get-empty or commit-ok this, encoded frames their length, */
+    LEV_OUT_CONSUMER = 512, /* and a consumer that is to be freed, about what it takes in memory */
 };
 
 enum lev_out_kind {
@@ -76,10 +76,11 @@ struct lev_client {
     struct lev_list throttle_node; /* vhost.throttled */
     struct lev_outbox outbox;
     _Atomic size_t out_bytes;
-    bool parked; /* output above the high-water mark */
+    _Atomic size_t answer_bytes; /* of them, what is not deliveries */
+    bool parked;                 /* output above the high-water mark */
     bool notified;
     bool suspended;        /* a command waits for the store: the session holds back further input */
-    bool failing; /* a channel has a failure for the session to act on */
+    bool failing;          /* a channel has a failure for the session to act on */
     bool cancel_notify;    /* the peer understands basic.cancel from us */
     struct lev_bytes user; /* owned; authenticated user */
 };
@@ -93,9 +94,15 @@ void lev_client_end(struct lev_client *c);
 /* Ends it, leaves the vhost and drops its outbox (lock held). */
 void lev_client_deinit(struct lev_client *c);
 
+/* Has the owner look at the client. Lock held. */
+void lev_client_notify(struct lev_client *c);
+
 /* Appends an item; the caller fills what is returned at once. bytes: what it will take on the wire,
  * roughly. Lock held. */
 struct lev_out *lev_client_push(struct lev_client *c, size_t bytes);
+/* The same for what answers a request of the peer: everything but deliveries. Counted apart,
+ * because deliveries bound themselves, while a peer that asks and does not read must be stopped. */
+struct lev_out *lev_client_push_answer(struct lev_client *c, size_t bytes);
 /* Appends encoded frames; takes the malloc'ed block. Lock held. */
 void lev_client_push_bytes(struct lev_client *c, uint8_t *bytes, size_t n);
 

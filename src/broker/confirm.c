@@ -49,7 +49,7 @@ void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack)
 
 static void send_confirm(struct lev_chan *ch, uint64_t upto, bool nack)
 {
-    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
+    struct lev_out *o = lev_client_push_answer(ch->client, LEV_OUT_SMALL);
     o->kind = LEV_OUT_CONFIRM;
     o->channel = ch->number;
     o->tag = upto;

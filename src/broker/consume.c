@@ -156,7 +156,7 @@ void lev_consumer_end(struct lev_consumer *c, bool by_server)
         leave_queue(c);
     if (ch->reply_consumer == c)
         ch->reply_consumer = NULL;
-    struct lev_out *o = lev_client_push(ch->client, 0);
+    struct lev_out *o = lev_client_push_answer(ch->client, LEV_OUT_CONSUMER);
     o->kind = by_server ? LEV_OUT_CANCEL : LEV_OUT_RETIRE;
     o->channel = ch->number;
     o->consumer = c;
@@ -170,7 +170,8 @@ static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_queue *lev
                  struct lev_entry *e, bool no_ack)
 {
     struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
-    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o =
+        lev_client_push_answer(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_GET_OK;
     o->channel = ch->number;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
@@ -187,7 +188,7 @@ static void give(struct lev_chan *ch, struct lev_queue *q, struct lev_queue *lev
 
 static void nothing(struct lev_chan *ch)
 {
-    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
+    struct lev_out *o = lev_client_push_answer(ch->client, LEV_OUT_SMALL);
     o->kind = LEV_OUT_GET_EMPTY;
     o->channel = ch->number;
 }
@@ -199,7 +200,7 @@ static bool try_get(struct lev_chan *ch, struct lev_queue *q, bool no_ack)
     struct lev_queue *level;
     bool got = lev_queue_take(q, &e, &level);
     if (!got && q->ready) {
-        lev_queue_dispatch(q); /* brings the tail forward, or asks for a block */
+        lev_queue_balance(q); /* brings the tail forward, or asks for a block */
         got = lev_queue_take(q, &e, &level);
     }
     if (got)

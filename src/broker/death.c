@@ -205,7 +205,8 @@ struct lev_msg *lev_counted_message(const struct lev_entry *e)
     p.headers = lev_buf_view(&headers);
     lev_props_encode(&props, &p);
     if (!headers.failed && !props.failed)
-        counted = lev_msg_new(lev_msg_exchange(m), lev_msg_key(m), lev_buf_view(&props), m->body_len);
+        counted =
+            lev_msg_new(lev_msg_exchange(m), lev_msg_key(m), lev_buf_view(&props), m->body_len);
     if (counted && m->body_len)
         memcpy(lev_msg_body_mut(counted), lev_msg_body(m).ptr, m->body_len);
     lev_buf_deinit(&headers);

@@ -18,15 +18,16 @@ struct lev_death_info {
 /* RabbitMQ's word for a reason. */
 const char *lev_death_word(enum lev_death reason);
 
-/* The message as it is published to the dead-letter exchange: headers updated, expiration removed. Returns owned, or
- * NULL when memory is out. */
+/* The message as it is published to the dead-letter exchange: headers updated, expiration removed.
+ * Returns owned, or NULL when memory is out. */
 struct lev_msg *lev_death_message(const struct lev_msg *m, const struct lev_death_info *info);
 
-/* The message as a quorum queue hands it out again: with header x-delivery-count. Returns owned; without the header
- * when memory is out. */
+/* The message as a quorum queue hands it out again: with header x-delivery-count. Returns owned;
+ * without the header when memory is out. */
 struct lev_msg *lev_counted_message(const struct lev_entry *e);
 
-/* True when publishing to queue again would close a cycle that no consumer's rejection is part of. */
+/* True when publishing to queue again would close a cycle that no consumer's rejection is part of.
+ */
 bool lev_death_cycle(const struct lev_msg *dead, struct lev_bytes queue);
 
 /* The keys of a CC header, appended to keys (views into m); returns how many there are now. */

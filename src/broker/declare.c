@@ -5,6 +5,7 @@
 #include "broker/consume.h"
 #include "broker/limits.h"
 #include "broker/names.h"
+#include "broker/pace.h"
 #include "broker/queue_args.h"
 #include "broker/topology_text.h"
 #include "broker/vhost_int.h"
@@ -85,14 +86,16 @@ static void tell_store(struct lev_queue *q)
 
 static void create_levels(struct lev_queue *q)
 {
-    for (unsigned i = 0; q->settings.max_priority && i <= q->settings.max_priority; i++) {
-        struct lev_queue_def def = {
-            .durable = q->dest.durable, .name = q->dest.name, .level = i + 1};
-        if (def.durable)
-            def.queue_id = lev_vhost_take_queue_id(q->vhost);
+    if (!q->settings.max_priority)
+        return;
+    lev_queue_make_levels(q);
+    for (unsigned i = 0; q->dest.durable && i < q->n_levels; i++) {
+        struct lev_queue_def def = {.durable = true,
+                                    .queue_id = lev_vhost_take_queue_id(q->vhost),
+                                    .name = q->dest.name,
+                                    .level = i + 1};
         struct lev_queue *level = lev_queue_new(q->vhost, &def);
-        lev_queue_add_level(q, level);
-        level->limited = true;
+        lev_queue_set_level(q, level);
         tell_store(level);
     }
 }
@@ -201,6 +204,8 @@ void lev_queue_destroy(struct lev_queue *q)
     lev_map_remove(&v->queues, q->dest.name);
     v->queue_epoch++;
     q->deleted = true;
+    if (v->over == q)
+        v->over = NULL;
     lev_topology_queue_gone(v->topology, &q->dest);
     while (!lev_list_empty(&q->consumers))
         lev_consumer_end(LEV_LIST_ENTRY(q->consumers.next, struct lev_consumer, queue_node), true);
@@ -216,6 +221,7 @@ void lev_queue_destroy(struct lev_queue *q)
     delete_stored(q);
     lev_queue_drop_levels(q);
     lev_list_remove(&q->kick_node);
+    lev_pace_release(q);
     lev_timer_clear(&v->timers, &q->expiry);
     lev_timer_clear(&v->timers, &q->disuse);
     lev_queue_unref(&q);

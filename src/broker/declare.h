@@ -24,8 +24,8 @@ struct lev_bytes lev_queue_declare_name(struct lev_bytes name, char *buf);
 int lev_queue_declare(struct lev_client *c, const struct lev_queue_declare_args *a,
                       struct lev_queue **q_r, struct lev_error *err);
 
-/* Makes a queue that is not there yet from arguments that lev_queue_args_check has passed. owner: of
- * an exclusive queue, else NULL. */
+/* Makes a queue that is not there yet from arguments that lev_queue_args_check has passed. owner:
+ * of an exclusive queue, else NULL. */
 struct lev_queue *lev_queue_create(struct lev_vhost *v, const struct lev_queue_declare_args *a,
                                    struct lev_client *owner);
 

@@ -23,6 +23,7 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     lev_list_init(&q->kick_node);
     lev_list_init(&q->unread_node);
     lev_list_init(&q->getters);
+    lev_list_init(&q->paced);
     lev_settings_resolve(LEV_EMPTY, NULL, &q->settings);
     q->dedup = lev_dedup_of_queue(q->def->arguments);
     if (q->dedup) {
@@ -42,6 +43,7 @@ static void release(struct lev_queue *q)
 {
     lev_timer_clear(&q->vhost->timers, &q->expiry);
     lev_timer_clear(&q->vhost->timers, &q->disuse);
+    lev_timer_clear(&q->vhost->timers, &q->pace);
     lev_entries_deinit(&q->front);
     lev_entries_deinit(&q->tail);
     lev_settings_deinit(&q->settings);
@@ -63,15 +65,29 @@ void lev_queue_unref(struct lev_queue **qp)
     lev_queue_unref(&top); /* a level holds its queue */
 }
 
-void lev_queue_add_level(struct lev_queue *q, struct lev_queue *level)
+void lev_queue_make_levels(struct lev_queue *q)
+{
+    unsigned n = q->settings.max_priority + 1;
+    q->levels = lev_xcalloc(n, sizeof(struct lev_queue *));
+    q->n_levels = n;
+    for (unsigned i = 0; i < n; i++) {
+        struct lev_queue_def def = {.name = q->dest.name, .level = i + 1};
+        q->levels[i] = lev_queue_new(q->vhost, &def);
+        q->levels[i]->top = lev_queue_ref(q);
+        q->levels[i]->limited = true;
+    }
+}
+
+bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
 {
     unsigned i = level->def->level - 1u;
-    if (q->levels == &q->self) {
-        q->levels = lev_xcalloc(q->settings.max_priority + 1, sizeof(struct lev_queue *));
-        q->n_levels = q->settings.max_priority + 1;
-    }
+    if (q->levels == &q->self || i >= q->n_levels || q->levels[i]->id)
+        return false;
+    lev_queue_unref(&q->levels[i]);
     level->top = lev_queue_ref(q);
+    level->limited = true;
     q->levels[i] = level;
+    return true;
 }
 
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)

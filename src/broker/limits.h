@@ -1,5 +1,5 @@
-/* What a queue's settings do to its messages: time to live, length limits, x-expires. And the life of the queue object
- * with its levels. Under the vhost's lock. */
+/* What a queue's settings do to its messages: time to live, length limits, x-expires. And the life
+ * of the queue object with its levels. Under the vhost's lock. */
 #ifndef LEV_BROKER_LIMITS_H
 #define LEV_BROKER_LIMITS_H
 

@@ -1,4 +1,7 @@
 /* Messages. See message.h. */
+#ifdef HAVE_CONFIG_H
+#include <config.h> /* LEV_DEBUG_CHECKS */
+#endif
 #include "broker/message.h"
 
 #include <stdlib.h>

@@ -10,10 +10,10 @@
 
 struct lev_msg {
     _Atomic uint32_t refs;
-    uint8_t persistent;   /* delivery-mode 2 */
-    uint8_t priority;     /* property, 0 when absent */
+    uint8_t persistent;    /* delivery-mode 2 */
+    uint8_t priority;      /* property, 0 when absent */
     uint8_t dead_lettered; /* its x-death is the broker's own */
-    uint8_t exchange_len; /* data: exchange, routing key, properties, body, in this order */
+    uint8_t exchange_len;  /* data: exchange, routing key, properties, body, in this order */
     uint8_t key_len;
     uint32_t props_len;
     uint32_t body_len;

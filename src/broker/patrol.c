@@ -1,5 +1,5 @@
-/* consumer_timeout: looks, once a minute, for channels whose oldest delivery is not acknowledged in time
- * (rabbitmq-compat.md 7). Under the vhost's lock. */
+/* consumer_timeout: looks, once a minute, for channels whose oldest delivery is not acknowledged in
+ * time (rabbitmq-compat.md 7). Under the vhost's lock. */
 #include "base/mem.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
@@ -28,7 +28,8 @@ static void time_out(struct lev_chan *ch, uint64_t timeout_ms)
 {
     struct lev_error *err = lev_xmalloc(sizeof(*err));
     lev_fail(err, LEV_PRECONDITION_FAILED,
-             "delivery acknowledgement on channel %u timed out. Timeout value used: %llu ms. This timeout "
+             "delivery acknowledgement on channel %u timed out. Timeout value used: %llu ms. This "
+             "timeout "
              "value can be configured, see consumers doc guide to learn more",
              ch->number, (unsigned long long)timeout_ms);
     lev_chan_set_failure(ch, err);

@@ -10,7 +10,8 @@ enum { TX_MAX_BYTES = 256 << 20 };
 
 void lev_publish_return(struct lev_chan *ch, struct lev_msg *msg)
 {
-    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(msg) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o =
+        lev_client_push_answer(ch->client, lev_msg_size(msg) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_RETURN;
     o->channel = ch->number;
     o->u.msg = lev_msg_ref(msg);

@@ -1,11 +1,12 @@
-/* A queue's traffic: publish, dispatch, requeue, settle, purge. See queue.h for the invariants; paging is
- * in window.c, limits and expiry in limits.c, declaring and deleting in declare.c. */
+/* A queue's traffic: publish, dispatch, requeue, settle, purge. See queue.h for the invariants;
+ * paging is in window.c, limits and expiry in limits.c, declaring and deleting in declare.c. */
 #include "broker/queue.h"
 
 #include "base/mem.h"
 #include "broker/dead_letter.h"
 #include "broker/death.h"
 #include "broker/limits.h"
+#include "broker/pace.h"
 #include "broker/vhost_int.h"
 
 /* --- the store's side --- */
@@ -62,10 +63,9 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
 {
     if (!(e->flags & LEV_ENTRY_STORED))
         return;
-    lev_vhost_op(q->vhost, &(struct lev_op){.kind = LEV_OP_COUNT,
-                                            .queue_id = q->id,
-                                            .pos = e->pos,
-                                            .count = e->count});
+    lev_vhost_op(q->vhost,
+                 &(struct lev_op){
+                     .kind = LEV_OP_COUNT, .queue_id = q->id, .pos = e->pos, .count = e->count});
 }
 
 /* --- counters of what is ready --- */
@@ -83,6 +83,8 @@ void lev_queue_left(struct lev_queue *level, const struct lev_entry *e)
     level->ready--;
     level->top->ready -= level->top != level;
     level->top->ready_bytes -= e->msg->body_len;
+    level->top->left_messages++;
+    level->top->left_bytes += e->msg->body_len;
     level->vhost->memory -= lev_msg_size(e->msg);
 }
 
@@ -117,7 +119,8 @@ void lev_queue_kick(struct lev_queue *q)
 static struct lev_consumer *next_consumer(struct lev_queue *q)
 {
     while (!lev_list_empty(&q->ready_list)) {
-        struct lev_consumer *c = LEV_LIST_ENTRY(q->ready_list.next, struct lev_consumer, ready_node);
+        struct lev_consumer *c =
+            LEV_LIST_ENTRY(q->ready_list.next, struct lev_consumer, ready_node);
         if (lev_consumer_can_take(c))
             return c;
         lev_list_remove(&c->ready_node);
@@ -130,8 +133,7 @@ static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entr
 {
     struct lev_chan *ch = c->chan;
     struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
-    struct lev_out *o =
-        lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_DELIVER;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
     o->channel = ch->number;
@@ -160,7 +162,7 @@ static struct lev_queue *level_to_serve(struct lev_queue *q)
     return q->levels[0];
 }
 
-static void balance(struct lev_queue *q)
+void lev_queue_balance(struct lev_queue *q)
 {
     for (unsigned i = 0; i < q->n_levels; i++)
         lev_window_balance(q->levels[i]);
@@ -170,6 +172,8 @@ void lev_queue_dispatch(struct lev_queue *q)
 {
     struct lev_consumer *c;
     struct lev_queue *level;
+    if (!lev_list_empty(&q->getters)) /* what was requeued need not wait for the block */
+        lev_queue_serve_getters(q);
     while ((level = level_to_serve(q))->front.len && (c = next_consumer(q))) {
         if (lev_limits_expire_head(level))
             continue;
@@ -179,8 +183,9 @@ void lev_queue_dispatch(struct lev_queue *q)
     }
     lev_limits_expire(q);
     lev_limits_trim(q);
-    balance(q);
+    lev_queue_balance(q);
     lev_limits_arm(q);
+    lev_pace_relax(q);
 }
 
 /* What is in memory is bounded by the window. */
@@ -215,6 +220,8 @@ static void enqueue(struct lev_queue *q, struct lev_entry *e)
         lev_queue_kick(q);
     else if (q->limited && lev_limits_exceeded(q->top))
         lev_limits_trim(q->top);
+    if (lev_pace_over(q->top, &q->vhost->windows))
+        q->vhost->over = q->top;
     if (e->expires_ms && q->ready == 1)
         lev_limits_arm(q->top);
     if (lev_window_needs_balance(q))
@@ -247,7 +254,8 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
     }
     e.msg = lev_msg_ref(msg);
     e.pos = q->next_pos++;
-    if (msg->persistent && q->dest.durable && !(c && c->no_ack))
+    bool keep = msg->persistent || q->top->settings.type == LEV_QUEUE_QUORUM;
+    if (keep && q->dest.durable && !(c && c->no_ack))
         store_entry(q, &e);
     if (q->top->dedup)
         lev_dedup_entered(q, &e);
@@ -280,8 +288,8 @@ struct purge_sum {
     uint64_t bytes;
 };
 
-/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before are
- * settled one by one; the rest is left to one range (sum). */
+/* Empties a ring. Entries whose store operation is still open are cancelled; those delivered before
+ * are settled one by one; the rest is left to one range (sum). */
 static void purge_entries(struct lev_queue *q, struct lev_entries *es, struct purge_sum *sum)
 {
     while (es->len) {

@@ -56,7 +56,7 @@ struct lev_queue {
     uint64_t stored_live;  /* durable rows not settled, in any batch */
     uint64_t unacked;
 
-    struct lev_list consumers; /* queue_node */
+    struct lev_list consumers;  /* queue_node */
     struct lev_list ready_list; /* ready_node, by priority, round robin within */
     uint32_t n_consumers;
     struct lev_consumer *exclusive_consumer;
@@ -64,7 +64,11 @@ struct lev_queue {
     struct lev_timer expiry;     /* when the message at the head expires */
     struct lev_timer disuse;     /* x-expires */
     uint64_t used_ms;            /* last declared, consumed from, or got from */
-    struct lev_list kick_node;   /* vhost.kicked */
+    struct lev_list paced;       /* lev_client.throttle_node: publishers that wait for consumers */
+    struct lev_timer pace;
+    bool unpaced; /* its consumers do not keep up anyway */
+    uint64_t left_messages, left_bytes, pace_messages, pace_bytes; /* pace.c */
+    struct lev_list kick_node;                                     /* vhost.kicked */
     struct lev_list getters;     /* lev_get.node: basic.get waiting for a block */
     uint64_t mark_batch;         /* open batch that has a mark of it */
     struct lev_list unread_node; /* vhost.unread */
@@ -79,10 +83,14 @@ struct lev_get {
 
 /* --- queue.c --- */
 struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def);
-/* Puts new settings in force at once; takes what they own. Priority levels stay as they were made. */
+/* Puts new settings in force at once; takes what they own. Priority levels stay as they were made.
+ */
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s);
-/* A level of a priority queue, recovered or new: attaches it. */
-void lev_queue_add_level(struct lev_queue *q, struct lev_queue *level);
+/* Gives a priority queue its levels, unknown to the store. */
+void lev_queue_make_levels(struct lev_queue *q);
+/* Replaces a level by one that the store knows; takes it. False when the queue has no such level.
+ */
+bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level);
 /* Lets go of the levels: the queue is deleted or the vhost ends. */
 void lev_queue_drop_levels(struct lev_queue *q);
 struct lev_queue *lev_queue_ref(struct lev_queue *q);
@@ -103,6 +111,8 @@ static inline uint64_t lev_queue_ready(const struct lev_queue *q)
 uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg);
 /* Puts a consumer behind the others of its priority in the ready list. */
 void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c);
+/* Balances the windows of its levels: what is in memory, what is read ahead. */
+void lev_queue_balance(struct lev_queue *q);
 /* Hands out what consumers can take. */
 void lev_queue_dispatch(struct lev_queue *q);
 /* Has it dispatched at the end of the run. */
@@ -135,6 +145,8 @@ void lev_window_balance(struct lev_queue *q);
 void lev_window_stored(struct lev_queue *q);
 /* A read came back. */
 void lev_window_loaded(struct lev_queue *q, struct lev_read *r);
+/* Timer: queues whose reads failed try again. */
+void lev_window_reread(struct lev_timer *t, uint64_t now_ms);
 /* Starts a queue whose messages are all in the store. */
 void lev_window_recover(struct lev_queue *q, const struct lev_queue_state *s);
 

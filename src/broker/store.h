@@ -42,7 +42,8 @@ enum lev_op_kind {
     LEV_OP_SETTLE,  /* position is dead; size is the message's size as given at ENQUEUE */
     LEV_OP_SETTLE_RANGE, /* [pos, end) is dead: purge. count and bytes: live stored messages in it
                           */
-    LEV_OP_UNSPILL,      /* the spilled rows [pos, end) are no longer needed (may be lazy) */
+    LEV_OP_UNSPILL,      /* the spilled rows [pos, end) are no longer needed: reads after the
+                          * batch do not give them */
     LEV_OP_COUNT,        /* count: failed deliveries of the stored message at pos; ignored when
                           * there is none or it is settled; given back up to UINT16_MAX */
     LEV_OP_QUEUE_ADD,    /* def is struct lev_queue_def */

@@ -183,7 +183,7 @@ void lev_tx_flush(struct lev_chan *ch, uint64_t durable)
         return;
     lev_list_remove(&ch->wait_node);
     ch->tx_committing = false;
-    struct lev_out *o = lev_client_push(ch->client, LEV_OUT_SMALL);
+    struct lev_out *o = lev_client_push_answer(ch->client, LEV_OUT_SMALL);
     o->kind = LEV_OUT_COMMIT_OK;
     o->channel = ch->number;
 }

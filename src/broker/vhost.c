@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "broker/consume.h"
 #include "broker/declare.h"
+#include "broker/pace.h"
 #include "broker/policy.h"
 
 /* Positions that the store believes handed out beyond what was: so few queue rows are written for
@@ -88,6 +89,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     lev_timers_init(&v->timers);
     lev_delays_init(&v->delays);
     v->again.fire = on_again;
+    v->reread.fire = lev_window_reread;
     v->patrol.fire = lev_patrol;
     v->alarm_ms = UINT64_MAX;
     v->consumer_timeout_ms = CONSUMER_TIMEOUT_MS;
@@ -119,7 +121,7 @@ void lev_vhost_free(struct lev_vhost **vp)
     if (!v)
         return;
     drop_marked(v);
-    lev_topology_free(&v->topology); /* takes bindings off queues */
+    lev_topology_free(&v->topology); /* bound queues are still alive */
     LEV_MAP_EACH(slot, &v->queues)
     {
         struct lev_queue *q = slot->value;
@@ -159,6 +161,7 @@ void lev_vhost_lock(struct lev_vhost *v)
 
 void lev_vhost_unlock(struct lev_vhost *v)
 {
+    v->over = NULL;
     pthread_mutex_unlock(&v->mutex);
 }
 
@@ -234,11 +237,16 @@ void lev_vhost_tick(struct lev_vhost *v)
 
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c)
 {
-    if (!v->failed && v->open->bytes + v->in_flight_bytes < LEV_UNWRITTEN_HIGH)
-        return false;
-    if (!lev_list_linked(&c->throttle_node))
+    bool behind = v->failed || v->open->bytes + v->in_flight_bytes >= LEV_UNWRITTEN_HIGH;
+    bool held = behind;
+    if (behind && !lev_list_linked(&c->throttle_node))
         lev_list_push_back(&v->throttled, &c->throttle_node);
-    return true;
+    if (!behind && v->over) {
+        held = lev_pace_hold(v->over, c);
+        set_alarm(v);
+        v->now = 0;
+    }
+    return held;
 }
 
 static void release_throttled(struct lev_vhost *v)
@@ -248,10 +256,7 @@ static void release_throttled(struct lev_vhost *v)
     while (!lev_list_empty(&v->throttled)) {
         struct lev_client *c = LEV_LIST_ENTRY(v->throttled.next, struct lev_client, throttle_node);
         lev_list_remove(&c->throttle_node);
-        if (!c->notified) {
-            c->notified = true;
-            c->sink->notify(c);
-        }
+        lev_client_notify(c);
     }
 }
 
@@ -286,7 +291,8 @@ static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
         if (!has_row(q))
             continue;
         uint64_t to = q->delivered_to + (q->top->n_consumers ? DELIVERED_RESERVE : 0);
-        needed |= q->delivered_to > q->reserved_to || (!q->top->n_consumers && to != q->reserved_to);
+        needed |=
+            q->delivered_to > q->reserved_to || (!q->top->n_consumers && to != q->reserved_to);
         b->marks[b->n_marks++] =
             (struct lev_queue_mark){.queue_id = q->id, .next_pos = q->next_pos, .delivered_to = to};
     }
@@ -353,7 +359,8 @@ static struct lev_batch *on_take(void *ctx)
 /* A commit is the occasion: without one a store that cannot read would be asked over and over. */
 static void retry_reads(struct lev_vhost *v)
 {
-    LEV_LIST_EACH(it, nx, &v->unread) {
+    LEV_LIST_EACH(it, nx, &v->unread)
+    {
         lev_list_remove(it);
         lev_window_stored(LEV_LIST_ENTRY(it, struct lev_queue, unread_node));
     }
@@ -419,12 +426,19 @@ static void recover_queue(void *ctx, const struct lev_queue_def *d, const struct
     struct lev_queue *top = d->level ? lev_map_get(&v->queues, d->name) : NULL;
     lev_vhost_use_queue_id(v, d->queue_id);
     if (top) {
-        lev_queue_add_level(top, q);
+        if (!lev_queue_set_level(top, q)) {
+            lev_log_error("queue %.*s: a stored priority level %u that it does not have",
+                          LEV_FMT(d->name), d->level - 1);
+            lev_queue_unref(&q);
+            return;
+        }
     } else {
         struct lev_queue_settings settings;
         lev_map_put(&v->queues, q->dest.name, q);
         lev_vhost_resolve(v, d->name, d->arguments, &settings);
         lev_queue_apply_settings(q, &settings);
+        if (q->settings.max_priority)
+            lev_queue_make_levels(q);
     }
     lev_window_recover(q, s);
 }

@@ -44,20 +44,20 @@ struct lev_topology *lev_vhost_topology(struct lev_vhost *v);
 
 void lev_vhost_lock(struct lev_vhost *v);
 void lev_vhost_unlock(struct lev_vhost *v);
-/* Dispatches kicked queues and routes the dead until there are none, so that a question asked next sees what the
- * commands before it did. What a bounded number of rounds leaves is for the next run, which comes at once.
- * Part of lev_vhost_end_run. Lock held. */
+/* Dispatches kicked queues and routes the dead until there are none, so that a question asked next
+ * sees what the commands before it did. What a bounded number of rounds leaves is for the next run,
+ * which comes at once. Part of lev_vhost_end_run. Lock held. */
 void lev_vhost_settle_queues(struct lev_vhost *v);
 /* End of a run of commands: dispatches kicked queues, sends due confirms, wakes the store. Lock
  * held. */
 void lev_vhost_end_run(struct lev_vhost *v);
 
-/* Time. alarm is called, with the lock held, when something is due at due_ms (wall clock) and nothing earlier was
- * announced; lev_vhost_tick, without the lock, does what is due. */
+/* Time. alarm is called, with the lock held, when something is due at due_ms (wall clock) and
+ * nothing earlier was announced; lev_vhost_tick, without the lock, does what is due. */
 void lev_vhost_set_alarm(struct lev_vhost *v, void (*alarm)(void *ctx, uint64_t due_ms), void *ctx);
 void lev_vhost_tick(struct lev_vhost *v);
-/* How long a delivery may stay unacknowledged where the queue does not say; UINT64_MAX: for ever. Default 30
- * minutes. Before connections. */
+/* How long a delivery may stay unacknowledged where the queue does not say; UINT64_MAX: for ever.
+ * Default 30 minutes. Before connections. */
 void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms);
 
 /* True when publishers must be held back: the store is behind, or failing. The client is notified

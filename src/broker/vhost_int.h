@@ -32,13 +32,14 @@ struct lev_vhost {
     uint32_t ids_cap;
     struct lev_timers timers;
     struct lev_timer again;  /* another run is wanted at once */
+    struct lev_timer reread; /* queues in unread try again */
     struct lev_timer patrol; /* looks for deliveries that are not acknowledged in time */
     uint64_t alarm_ms;       /* what alarm was last told */
     void (*alarm)(void *ctx, uint64_t due_ms);
     void *alarm_ctx;
     uint64_t consumer_timeout_ms; /* of queues that set none; LEV_UNLIMITED: none */
-    uint64_t now; /* of this run; 0: not asked for yet */
-    struct lev_dead *dead; /* deaths of this run, to be routed */
+    uint64_t now;                 /* of this run; 0: not asked for yet */
+    struct lev_dead *dead;        /* deaths of this run, to be routed */
     size_t n_dead, cap_dead;
     struct lev_delays delays;
     struct lev_effects effects; /* of the message routed last */
@@ -57,6 +58,8 @@ struct lev_vhost {
     size_t n_taken, cap_taken;
     uint64_t next_batch;
     uint64_t durable; /* batches up to it are on stable storage */
+    struct lev_queue
+        *over; /* a queue that this run's publishes outran; not a reference: see throttle */
     size_t in_flight_bytes;
     bool woken;  /* the store knows that the open batch has something */
     bool failed; /* the store cannot write */

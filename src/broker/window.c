@@ -16,6 +16,9 @@
 /* Windows are this much smaller while the vhost's messages take too much memory. */
 enum { PRESSURE_SHRINK = 64 };
 
+/* Pause before a failed read is tried again. */
+enum { REREAD_MS = 1000 };
+
 /* The sizes in force. */
 static struct lev_windows limits_of(const struct lev_queue *q)
 {
@@ -95,6 +98,12 @@ static void drop_tail(struct lev_queue *q)
     lev_entries_shrink(&q->tail);
 }
 
+/* With this much in front the next block is read. */
+static bool is_short(uint32_t len, size_t bytes, const struct lev_windows *l)
+{
+    return !len || (len <= l->keep / 2 && bytes <= l->keep_bytes / 2);
+}
+
 /* Front outgrew its window while the queue is paged (a mass requeue): gives its end back to the
  * middle. */
 static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
@@ -105,8 +114,9 @@ static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
         return;
     while (q->front.len > l->max || (q->front.len > 1 && q->front.bytes > l->max_bytes)) {
         struct lev_entry *last = lev_entries_at(&q->front, q->front.len - 1);
-        if (last->pos < floor || !on_disk(q, last))
-            break;
+        if (last->pos < floor || !on_disk(q, last) ||
+            is_short(q->front.len - 1, q->front.bytes - lev_msg_size(last->msg), l))
+            break; /* the last: it would be read again at once */
         struct lev_entry e = lev_entries_pop_back(&q->front);
         if (q->mid_count == 0)
             q->mid_to = e.pos + 1;
@@ -168,9 +178,9 @@ static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
 static void read_ahead(struct lev_queue *q, const struct lev_windows *l)
 {
     struct lev_vhost *v = q->vhost;
-    if (q->loading || !q->mid_count)
+    if (q->loading || !q->mid_count || lev_list_linked(&q->unread_node))
         return;
-    if (q->front.len && (q->front.len > l->keep / 2 || q->front.bytes > l->keep_bytes / 2))
+    if (!is_short(q->front.len, q->front.bytes, l))
         return;
     if (v->durable < q->read_after) {
         lev_vhost_watch(v, q);
@@ -256,19 +266,9 @@ static void correct_count(struct lev_queue *q)
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
 }
 
-void lev_window_loaded(struct lev_queue *q, struct lev_read *r)
+/* Takes what a read gave: everything up to r->reached was looked at. */
+static void take_items(struct lev_queue *q, struct lev_read *r)
 {
-    if (r->tag != q->load_gen || q->deleted)
-        return;
-    q->loading = false;
-    if (r->rc < 0) {
-        lev_log_error("queue %.*s: cannot read messages back: %s", LEV_FMT(q->dest.name),
-                      lev_err_text(r->rc));
-        q->read_after = q->vhost->open->id; /* after the next commit, try again */
-        lev_list_remove(&q->unread_node);
-        lev_list_push_back(&q->vhost->unread, &q->unread_node);
-        return;
-    }
     bool spilled = false;
     for (size_t i = 0; i < r->n_items; i++) {
         spilled |= r->items[i].spilled;
@@ -279,9 +279,61 @@ void lev_window_loaded(struct lev_queue *q, struct lev_read *r)
                                                 .queue_id = q->id,
                                                 .pos = r->from,
                                                 .u.end = r->reached});
-    q->mid_from = r->reached;
-    if (r->reached >= r->to && q->mid_to == r->to && q->mid_count)
+    if (r->reached > q->mid_from)
+        q->mid_from = r->reached;
+}
+
+/* The row at mid_from cannot be read: it is left behind, loudly. */
+static void skip_row(struct lev_queue *q)
+{
+    lev_log_error("queue %.*s: the stored message at position %llu is damaged; it is skipped",
+                  LEV_FMT(q->dest.name), (unsigned long long)q->mid_from);
+    q->mid_from++;
+    if (!q->mid_stored)
+        return;
+    q->mid_stored--;
+    q->mid_count--;
+    q->stored_live--;
+    q->ready--;
+    q->top->ready -= q->top != q;
+}
+
+static void retry_later(struct lev_queue *q, int rc)
+{
+    struct lev_vhost *v = q->vhost;
+    lev_log_error("queue %.*s: cannot read messages back: %s", LEV_FMT(q->dest.name),
+                  lev_err_text(rc));
+    lev_list_remove(&q->unread_node);
+    lev_list_push_back(&v->unread, &q->unread_node);
+    if (!v->reread.index)
+        lev_timer_set(&v->timers, &v->reread, lev_vhost_now(v) + REREAD_MS);
+}
+
+void lev_window_reread(struct lev_timer *t, uint64_t now_ms)
+{
+    struct lev_vhost *v = LEV_CONTAINER(t, struct lev_vhost, reread);
+    (void)now_ms;
+    while (!lev_list_empty(&v->unread)) {
+        struct lev_queue *q = LEV_LIST_ENTRY(v->unread.next, struct lev_queue, unread_node);
+        lev_list_remove(&q->unread_node);
+        lev_queue_kick(q);
+    }
+}
+
+void lev_window_loaded(struct lev_queue *q, struct lev_read *r)
+{
+    if (r->tag != q->load_gen || q->deleted)
+        return;
+    q->loading = false;
+    take_items(q, r);
+    if (r->rc == LEV_ECORRUPT)
+        skip_row(q);
+    if (q->mid_from >= r->to && q->mid_to == r->to && q->mid_count)
         correct_count(q);
+    if (r->rc < 0 && r->rc != LEV_ECORRUPT) {
+        retry_later(q, r->rc);
+        return;
+    }
     lev_queue_serve_getters(q->top);
     lev_queue_kick(q);
 }

@@ -444,7 +444,7 @@ void lev_conn_resume(struct lev_conn *c)
         return;
     lev_vhost_lock(v);
     bool stopped = c->client.suspended || lev_output_is_long(c);
-    bool held = c->throttled && lev_vhost_throttle(v, &c->client);
+    bool held = lev_list_linked(&c->client.throttle_node);
     lev_vhost_unlock(v);
     if (c->throttled && !held) {
         c->throttled = false;

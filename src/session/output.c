@@ -267,6 +267,9 @@ static size_t credit_of(const struct lev_out *o)
     case LEV_OUT_GET_EMPTY:
     case LEV_OUT_COMMIT_OK:
         return LEV_OUT_SMALL;
+    case LEV_OUT_CANCEL:
+    case LEV_OUT_RETIRE:
+        return LEV_OUT_CONSUMER;
     case LEV_OUT_BYTES:
         return o->n;
     default:
@@ -277,15 +280,18 @@ static size_t credit_of(const struct lev_out *o)
 /* Encodes items until the scratch is full; returns the credit of the finished ones. */
 static size_t encode(struct lev_conn *c, struct lev_buf *b)
 {
-    size_t credit = 0;
+    size_t credit = 0, answers = 0;
     while (c->work_next < c->work.n && b->len < LEV_SCRATCH) {
         struct lev_out *o = &c->work.items[c->work_next];
         if (!put_item(c, b, o))
             break;
         credit += credit_of(o);
+        answers += o->kind == LEV_OUT_DELIVER ? 0 : credit_of(o);
         lev_out_release(o);
         c->work_next++;
     }
+    if (answers)
+        atomic_fetch_sub_explicit(&c->client.answer_bytes, answers, memory_order_relaxed);
     return credit;
 }
 
@@ -293,7 +299,7 @@ static size_t encode(struct lev_conn *c, struct lev_buf *b)
 
 bool lev_output_is_long(const struct lev_conn *c)
 {
-    return atomic_load_explicit(&c->client.out_bytes, memory_order_relaxed) > OUT_STOP;
+    return atomic_load_explicit(&c->client.answer_bytes, memory_order_relaxed) > OUT_STOP;
 }
 
 static void paid(struct lev_conn *c, size_t credit)

@@ -164,6 +164,16 @@ static int enqueue(struct lev_state *t, const struct lev_op *op)
     return SQLITE_OK;
 }
 
+static int spill(struct lev_store_sqlite *s, const struct lev_op *op)
+{
+    struct lev_squeue *q = live_queue(&s->state, op->queue_id);
+    if (q && op->pos >= q->next_pos) { /* the next process must start above it: see empty_spill */
+        q->next_pos = op->pos + 1;
+        q->changed = true;
+    }
+    return lev_insert_spill(s, op);
+}
+
 static int unspill(struct lev_store_sqlite *s, uint32_t id, uint64_t lo, uint64_t hi)
 {
     sqlite3_stmt *st = s->st[LEV_ST_SPILL_DELETE];
@@ -230,7 +240,7 @@ static int apply_op(struct lev_store_sqlite *s, const struct lev_op *op)
     case LEV_OP_ENQUEUE:
         return enqueue(&s->state, op);
     case LEV_OP_SPILL:
-        return lev_insert_spill(s, op);
+        return spill(s, op);
     case LEV_OP_SETTLE:
         return settle(s, op);
     case LEV_OP_SETTLE_RANGE:

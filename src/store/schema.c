@@ -93,10 +93,9 @@ const char lev_schema[] =
     " ORDER BY d.id DESC LIMIT 1), 0) <= m.id & 1099511627775;"
     "CREATE VIEW queue_spilled AS"
     " SELECT m.id >> 40 AS queue_id, m.id & 1099511627775 AS position,"
-    " m.flags >> 8 & 255 AS priority," MESSAGE_VIEW_COLUMNS " FROM spill m;"
+    " m.flags >> 8 & 255 AS priority," MESSAGE_VIEW_COLUMNS " FROM spill m"
+    " WHERE NOT EXISTS (SELECT 1 FROM spill_garbage g"
+    " WHERE g.id BETWEEN m.id >> 40 << 40 AND m.id AND g.hi > m.id & 1099511627775);"
     "CREATE VIEW bindings AS"
     " SELECT source, CASE WHEN to_queue THEN 'queue' ELSE 'exchange' END AS destination_type,"
     " destination, routing_key, arguments FROM binding;";
-
-const char lev_schema_empty_spill[] =
-    "DROP TABLE IF EXISTS spill; DROP TABLE IF EXISTS spill_garbage;" SPILL_TABLES;

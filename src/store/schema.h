@@ -52,7 +52,5 @@
 enum { LEV_SCHEMA_VERSION = 1, LEV_SCHEMA_APP_ID = 0x4c455651 };
 
 extern const char lev_schema[];
-/* Drops and recreates spill and spill_garbage. */
-extern const char lev_schema_empty_spill[];
 
 #endif

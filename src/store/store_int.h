@@ -80,6 +80,7 @@ enum {
     X(BODY_REFS_DELETE, "DELETE FROM body_refs WHERE id=?1")                                       \
     X(SPILL, "INSERT OR REPLACE INTO spill SELECT * FROM lev_rows")                                \
     X(SPILL_FIRST, "SELECT id FROM spill WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")          \
+    X(SPILL_LAST, "SELECT id FROM spill WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1")      \
     X(SPILL_DELETE, "DELETE FROM spill WHERE id BETWEEN ?1 AND ?2")                                \
     X(SPILL_GARBAGE_ADD, "INSERT INTO spill_garbage(id,hi) VALUES(?1,?2)"                          \
         " ON CONFLICT(id) DO UPDATE SET hi=max(hi,excluded.hi)")                                   \
@@ -257,7 +258,7 @@ void lev_state_touch(struct lev_state *t, struct lev_squeue *q);
 void lev_state_may_purge(struct lev_state *t, struct lev_squeue *q);
 /* Notes rows that died, or were removed when negative. */
 void lev_state_count_dead(struct lev_state *t, struct lev_squeue *q, int64_t rows, int64_t bytes);
-/* First id in [from, to] (of message or spill by statement), or LEV_NO_POS. */
+/* First (last) id in [from, to] of message or spill, by statement, or LEV_NO_POS. */
 int lev_state_first(struct lev_store_sqlite *s, enum lev_statement st, uint64_t from, uint64_t to,
                     uint64_t *id_r);
 

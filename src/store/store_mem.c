@@ -258,6 +258,8 @@ static void apply_to_queue(struct mqueue *q, const struct lev_op *op)
         return;
     case LEV_OP_SPILL:
         rows_put(&q->spilled, op->pos, op->u.msg, op->expires_at_ms);
+        if (op->pos >= q->state.next_pos)
+            q->state.next_pos = op->pos + 1;
         return;
     case LEV_OP_SETTLE:
         settle(q, op);

@@ -67,17 +67,34 @@ static int prepare(struct lev_store_sqlite *s)
     return rc;
 }
 
+/* The rows of one queue in spill, the first of which is first, become garbage. */
+static int condemn(struct lev_store_sqlite *s, uint64_t first)
+{
+    sqlite3_stmt *st = s->st[LEV_ST_SPILL_GARBAGE_ADD];
+    uint64_t from = first & ~LEV_POSITION_MAX, last;
+    int rc = lev_state_first(s, LEV_ST_SPILL_LAST, from, from | LEV_POSITION_MAX, &last);
+    lev_sql_int(&rc, st, 1, from);
+    lev_sql_int(&rc, st, 2, LEV_ID_POS(last) + 1);
+    return rc == SQLITE_OK ? lev_sql_run(st) : rc;
+}
+
+/* What the last process spilled means nothing any more. It is only marked as garbage, queue by
+ * queue, so that starting takes no time however much it is: new positions are all above the old
+ * ones. */
 static int empty_spill(struct lev_store_sqlite *s)
 {
-    int64_t n;
-    int rc = lev_sql_get_int(
-        s->db, "SELECT EXISTS(SELECT 1 FROM spill) OR EXISTS(SELECT 1 FROM spill_garbage)", &n);
-    if (rc != SQLITE_OK || n == 0)
+    uint64_t id = 0;
+    int rc = lev_state_first(s, LEV_ST_SPILL_FIRST, 0, INT64_MAX, &id);
+    if (rc != SQLITE_OK || id == LEV_NO_POS)
         return rc;
-    rc = lev_sql_exec(s->db, "BEGIN IMMEDIATE");
-    if (rc == SQLITE_OK)
-        rc = lev_sql_exec(s->db, lev_schema_empty_spill);
-    return rc == SQLITE_OK ? lev_sql_exec(s->db, "COMMIT") : rc;
+    rc = lev_sql_run(s->st[LEV_ST_BEGIN]);
+    while (rc == SQLITE_OK && id != LEV_NO_POS) {
+        rc = condemn(s, id);
+        if (rc != SQLITE_OK || (id | LEV_POSITION_MAX) == INT64_MAX)
+            break;
+        rc = lev_state_first(s, LEV_ST_SPILL_FIRST, (id | LEV_POSITION_MAX) + 1, INT64_MAX, &id);
+    }
+    return rc == SQLITE_OK ? lev_sql_run(s->st[LEV_ST_COMMIT]) : rc;
 }
 
 /* Tables and statements. A LEV_E*. */

@@ -43,9 +43,10 @@ struct lev_store_stats {
     uint64_t wal_bytes;             /* WAL length at the last commit */
 };
 
-/* Opens (creating what is missing; dir itself must exist) and checks the schema version. Empties
- * spill. options may be NULL. On failure returns LEV_EVERSION, LEV_ECORRUPT, LEV_EFULL, LEV_EBUSY,
- * LEV_EIO or LEV_ENOMEM with one line in errbuf, and *store_r is NULL. */
+/* Opens (creating what is missing; dir itself must exist) and checks the schema version. Forgets
+ * what the last process spilled. options may be NULL. On failure returns LEV_EVERSION,
+ * LEV_ECORRUPT, LEV_EFULL, LEV_EBUSY, LEV_EIO or LEV_ENOMEM with one line in errbuf, and *store_r
+ * is NULL. */
 int lev_store_open(const char *dir, const struct lev_store_options *options,
                    struct lev_store **store_r, char errbuf[LEV_STORE_ERR_MAX])
     __attribute__((warn_unused_result));

@@ -2,10 +2,46 @@
 EXTRA_DIST += tests/protocol/daemon_test.sh
 EXTRA_DIST += tests/protocol/definitions_test.sh tests/protocol/definitions_client.py
 
-if HAVE_DAEMON
 check_PROGRAMS += test_server
 TESTS += test_server tests/protocol/daemon_test.sh tests/protocol/definitions_test.sh
 test_server_SOURCES = tests/protocol/test_server.c
 test_server_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 test_server_LDADD = libleveret.a $(LEV_ROOMS) $(LEV_LIBS) $(CHECK_LIBS)
+
+# A fake peer and what goes with it; then the programs that use them.
+check_LIBRARIES += libproto.a
+libproto_a_SOURCES = \
+	tests/protocol/proto.c tests/protocol/proto.h \
+	tests/support/peer.c tests/support/peer.h
+libproto_a_CPPFLAGS = $(PROTO_CPPFLAGS)
+PROTO_LIBS = libproto.a libsupport.a libleveret.a $(LEV_ROOMS) $(LEV_LIBS) $(CHECK_LIBS)
+PROTO_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -I$(srcdir)/tests
+
+PROTO_TESTS = test_proto_trickle test_proto_close test_proto_hostile test_proto_pressure \
+	test_proto_deep test_proto_large
+if HAVE_LIBRABBITMQ
+PROTO_TESTS += test_proto_loops
 endif
+check_PROGRAMS += $(PROTO_TESTS)
+TESTS += $(PROTO_TESTS)
+test_proto_trickle_SOURCES = tests/protocol/test_proto_trickle.c
+test_proto_trickle_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_trickle_LDADD = $(PROTO_LIBS)
+test_proto_close_SOURCES = tests/protocol/test_proto_close.c
+test_proto_close_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_close_LDADD = $(PROTO_LIBS)
+test_proto_hostile_SOURCES = tests/protocol/test_proto_hostile.c
+test_proto_hostile_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_hostile_LDADD = $(PROTO_LIBS)
+test_proto_pressure_SOURCES = tests/protocol/test_proto_pressure.c
+test_proto_pressure_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_pressure_LDADD = $(PROTO_LIBS)
+test_proto_deep_SOURCES = tests/protocol/test_proto_deep.c
+test_proto_deep_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_deep_LDADD = $(PROTO_LIBS)
+test_proto_large_SOURCES = tests/protocol/test_proto_large.c
+test_proto_large_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_large_LDADD = $(PROTO_LIBS)
+test_proto_loops_SOURCES = tests/protocol/test_proto_loops.c
+test_proto_loops_CPPFLAGS = $(PROTO_CPPFLAGS) $(RABBITMQ_CFLAGS)
+test_proto_loops_LDADD = $(PROTO_LIBS) $(RABBITMQ_LIBS)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -58,7 +59,9 @@ void peer_reset(struct peer **p)
 
 static void put_client_properties(struct lev_buf *b, bool cancel_notify)
 {
-    static const uint8_t caps[] = "\x0c" "capabilitiesF\0\0\0\x19\x16" "consumer_cancel_notifyt";
+    static const uint8_t caps[] = "\x0c"
+                                  "capabilitiesF\0\0\0\x19\x16"
+                                  "consumer_cancel_notifyt";
     lev_buf_put(b, caps, sizeof(caps) - 1);
     lev_buf_put8(b, cancel_notify);
 }
@@ -142,7 +145,8 @@ void peer_content(struct peer *p, uint16_t ch, int mode, const void *body, size_
         peer_frame(p, LEV_FRAME_BODY, ch, (const uint8_t *)body + at, n - at < max ? n - at : max);
 }
 
-void peer_publish(struct peer *p, uint16_t ch, const char *key, int mode, const void *body, size_t n)
+void peer_publish(struct peer *p, uint16_t ch, const char *key, int mode, const void *body,
+                  size_t n)
 {
     struct lev_method m = {.id = LEV_M_BASIC_PUBLISH};
     m.u.basic_publish.routing_key = lev_bytes_str(key);

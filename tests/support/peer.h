@@ -14,10 +14,10 @@ enum { PEER_WAIT_MS = 60000 };
 struct peer {
     int fd;
     struct lev_buf in, out;
-    size_t given;      /* octets at the start of `in` that the last frame took */
-    bool deaf;         /* does not read while it sends */
-    unsigned piece;    /* sends pieces of 1 to so many octets; 0: all at once */
-    unsigned seed;     /* of the pieces */
+    size_t given;   /* octets at the start of `in` that the last frame took */
+    bool deaf;      /* does not read while it sends */
+    unsigned piece; /* sends pieces of 1 to so many octets; 0: all at once */
+    unsigned seed;  /* of the pieces */
     uint32_t frame_max;
     struct lev_method m; /* the last method that came; views are valid until the next read */
 };
@@ -48,7 +48,8 @@ void peer_method(struct peer *p, uint16_t ch, const struct lev_method *m);
 void peer_frame(struct peer *p, uint8_t type, uint16_t ch, const void *payload, size_t n);
 /* Content header and body frames. mode: 0 for none, or the delivery mode. */
 void peer_content(struct peer *p, uint16_t ch, int mode, const void *body, size_t n);
-void peer_publish(struct peer *p, uint16_t ch, const char *key, int mode, const void *body, size_t n);
+void peer_publish(struct peer *p, uint16_t ch, const char *key, int mode, const void *body,
+                  size_t n);
 void peer_ack(struct peer *p, uint16_t ch, uint64_t tag, bool multiple);
 /* Sends it all. */
 void peer_flush(struct peer *p);

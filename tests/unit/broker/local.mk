@@ -39,7 +39,9 @@ TESTS += $(BROKER_TESTS)
 BROKER_STAGE = tests/unit/broker/stage.c tests/unit/broker/stage.h
 BROKER_STAGE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
 	$(CHECK_LIBS) -lpthread
-BROKER_STAGE_TESTS = test_broker_queue test_broker_window
+BROKER_STAGE_TESTS = \
+	test_broker_queue test_broker_window test_broker_confirm test_broker_tx test_broker_declare \
+	test_broker_chan test_broker_model
 test_broker_queue_SOURCES = tests/unit/broker/test_queue.c $(BROKER_STAGE)
 test_broker_queue_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_queue_LDADD = $(BROKER_STAGE_LIBS)
@@ -52,6 +54,22 @@ test_broker_admin_SOURCES = \
 	tests/unit/broker/args.c tests/unit/broker/args.h
 test_broker_admin_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_admin_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE)
+test_broker_confirm_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_confirm_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_tx_SOURCES = tests/unit/broker/test_tx.c $(BROKER_STAGE)
+test_broker_tx_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_tx_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_declare_SOURCES = tests/unit/broker/test_declare.c $(BROKER_STAGE)
+test_broker_declare_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_declare_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_chan_SOURCES = tests/unit/broker/test_chan.c $(BROKER_STAGE)
+test_broker_chan_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_chan_LDADD = $(BROKER_STAGE_LIBS)
+test_broker_model_SOURCES = \
+	tests/unit/broker/test_model.c tests/unit/broker/model.c tests/unit/broker/model.h $(BROKER_STAGE)
+test_broker_model_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_model_LDADD = $(BROKER_STAGE_LIBS)
 
 check_PROGRAMS += $(BROKER_STAGE_TESTS)
 TESTS += $(BROKER_STAGE_TESTS)

@@ -59,8 +59,10 @@ static void stop(struct stage *s)
     while (lev_store_mem_run_reader(s->store))
         continue;
     lev_store_mem_crash(s->store);
+    s->held++; /* no end of a run: it would ask the store */
     for (int i = 0; i < STAGE_PEERS; i++)
         peer_close(&s->peers[i]);
+    s->held--;
     lev_vhost_free(&s->v);
     ck_assert_ptr_null(s->v);
 }
@@ -445,6 +447,9 @@ static size_t item_bytes(const struct lev_out *o)
     case LEV_OUT_GET_EMPTY:
     case LEV_OUT_COMMIT_OK:
         return LEV_OUT_SMALL;
+    case LEV_OUT_CANCEL:
+    case LEV_OUT_RETIRE:
+        return LEV_OUT_CONSUMER;
     case LEV_OUT_BYTES:
         return o->n;
     default:

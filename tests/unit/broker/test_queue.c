@@ -240,7 +240,8 @@ START_TEST(requeue_of_many)
         peer_get(b, 1, "q", true);
     for (int i = 0; i < 3; i++)
         peer_get(b, 1, "r", true);
-    peer_expect(b, "get:7=a,3! get:8=b,2! get:9=c,1! get:10=d,0 get:11=A,2! get:12=B,1! get:13=D,0");
+    peer_expect(b,
+                "get:7=a,3! get:8=b,2! get:9=c,1! get:10=d,0 get:11=A,2! get:12=B,1! get:13=D,0");
     peer_settle(b, 1, 0, true, LEV_SETTLE_REQUEUE);
     peer_get(b, 1, "r", true);
     peer_expect(b, "get:14=C,0!");

@@ -321,6 +321,22 @@ START_TEST(a_getter_that_goes_away)
 }
 END_TEST
 
+START_TEST(a_requeued_message_serves_the_getter)
+{
+    send_numbers("q", 0, 50, "p");
+    stage_run(&st);
+    for (int i = 0; i < 4; i++)
+        peer_get(a, 1, "q", false);
+    lev_store_mem_fail_reads(st.store, LEV_EIO);
+    stage_run(&st);
+    peer_get(b, 1, "q", true);
+    ck_assert(b->client.suspended);
+    peer_settle(a, 1, 0, true, LEV_SETTLE_REQUEUE);
+    ck_assert(!b->client.suspended);
+    peer_expect(b, "get:1=0,49!");
+}
+END_TEST
+
 START_TEST(getters_wait_in_line)
 {
     struct peer *c = stage_peer(&st, 2);
@@ -435,6 +451,25 @@ START_TEST(pressure_makes_windows_smaller)
 }
 END_TEST
 
+/* One message above the window's octets stays once read, or it would be read for ever. */
+START_TEST(a_message_larger_than_the_window)
+{
+    send_numbers("q", 0, 1, "p");
+    st.pad = 5000;
+    send_numbers("q", 1, 20, "p");
+    if (_i)
+        st.v->windows.pressure = 0; /* and windows of next to nothing */
+    for (int i = 0; i < 20; i++) {
+        lev_store_mem_run_writer(st.store);
+        lev_store_mem_run_reader(st.store);
+    }
+    ck_assert_uint_eq(lev_store_mem_pending_reads(st.store), 0);
+    peer_consume(b, 1, "q", "x", "n", 0);
+    settle_down(b);
+    expect_numbers(b, 0, 20, false);
+}
+END_TEST
+
 START_TEST(large_messages_page_by_bytes)
 {
     st.pad = 1500;
@@ -466,6 +501,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tc, requeue_into_a_paged_queue, 0, n);
     tcase_add_test(tc, a_mass_requeue_leaves_memory_again);
     tcase_add_test(tc, pressure_makes_windows_smaller);
+    tcase_add_loop_test(tc, a_message_larger_than_the_window, 0, 2);
     tcase_add_test(tc, large_messages_page_by_bytes);
     suite_add_tcase(s, tc);
     tc = tcase_create("get");
@@ -474,6 +510,7 @@ static Suite *suite(void)
     tcase_add_test(tc, get_after_everything_before_it_was_settled);
     tcase_add_test(tc, what_is_cancelled_is_waited_for_too);
     tcase_add_loop_test(tc, a_getter_that_goes_away, 0, 2);
+    tcase_add_test(tc, a_requeued_message_serves_the_getter);
     tcase_add_test(tc, getters_wait_in_line);
     suite_add_tcase(s, tc);
     tc = tcase_create("trouble");

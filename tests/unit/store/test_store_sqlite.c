@@ -79,6 +79,14 @@ static void ask_exec(const char *sql)
     (void)ask(sql);
 }
 
+/* Waits until a query answers v. */
+static void wait_for(const char *sql, int64_t v)
+{
+    for (int i = 0; i < 3000 && ask(sql) != v; i++)
+        sqlite3_sleep(10);
+    ck_assert_int_eq(ask(sql), v);
+}
+
 START_TEST(test_round_trip)
 {
     struct seen seen = {0};
@@ -340,11 +348,18 @@ START_TEST(test_spill)
     lev_read_free(&r);
     crash(&seen);
     ck_assert_uint_eq(seen.queues[0].state.count, 15);
-    ck_assert_int_eq(ask("SELECT count(*) FROM spill"), 0);
+    ck_assert_int_eq(ask("SELECT count(*) FROM queue_spilled"), 0);
     r = feed_read(&f, 1, 0, 40, 100, SIZE_MAX);
     ck_assert_uint_eq(r->n_items, 15);
     lev_read_free(&r);
-    ck_assert(lev_store_queue_id_free(store, 9));
+    feed_spill(&f, 1, 40, 50, 40); /* the new process spills, too */
+    feed_commit(&f);
+    r = feed_read(&f, 1, 39, 50, 100, SIZE_MAX);
+    ck_assert_uint_eq(r->n_items, 1);
+    lev_read_free(&r);
+    wait_for("SELECT count(*) FROM spill", 1); /* the old rows go when it is idle */
+    while (!lev_store_queue_id_free(store, 9))
+        sqlite3_sleep(1);
 }
 END_TEST
 
@@ -414,14 +429,6 @@ START_TEST(test_shared_body)
     ck_assert_int_eq(ask("SELECT count(*) FROM message"), 0);
 }
 END_TEST
-
-/* Waits until a query answers v. */
-static void wait_for(const char *sql, int64_t v)
-{
-    for (int i = 0; i < 3000 && ask(sql) != v; i++)
-        sqlite3_sleep(10);
-    ck_assert_int_eq(ask(sql), v);
-}
 
 START_TEST(test_queue_delete)
 {

@@ -1,0 +1,256 @@
+/* Publisher confirms: when they may leave, and how they are put together. */
+#include "stage.h"
+
+#include <check.h>
+
+#include "base/err.h"
+
+static struct stage st;
+static struct peer *a, *b;
+
+static void setup(void)
+{
+    stage_init(&st, NULL);
+    a = stage_peer(&st, 0);
+    b = stage_peer(&st, 1);
+    peer_declare(a, "q", "d");
+    peer_declare(a, "t", "");
+    peer_confirm_select(a, 1);
+    stage_run(&st);
+}
+
+static void teardown(void)
+{
+    stage_deinit(&st);
+}
+
+START_TEST(at_once_when_nothing_is_stored)
+{
+    peer_send(a, "q", "a", "");
+    peer_expect(a, "ok1");
+    peer_send(a, "t", "b", "p");
+    peer_expect(a, "ok2");
+    peer_send(a, "none", "c", "p");
+    peer_expect(a, "ok3");
+    peer_send(a, "none", "d", "pm");
+    peer_expect(a, "return=d ok4");
+    ck_assert_uint_eq(lev_store_mem_commits(st.store), 1);
+}
+END_TEST
+
+START_TEST(a_run_is_one_confirm)
+{
+    stage_hold(&st);
+    peer_send(a, "t", "abc", "");
+    stage_release(&st);
+    peer_expect(a, "ok3+");
+    stage_hold(&st);
+    peer_send(a, "t", "d", "");
+    stage_release(&st);
+    peer_expect(a, "ok4");
+}
+END_TEST
+
+START_TEST(never_before_stable_storage)
+{
+    peer_send(a, "q", "abc", "p");
+    peer_expect(a, "");
+    ck_assert(lev_store_mem_woken(st.store));
+    lev_store_mem_run_reader(st.store);
+    peer_expect(a, "");
+    lev_store_mem_run_writer(st.store);
+    peer_expect(a, "ok3+");
+    ck_assert_uint_eq(stage_rows(&st, "q"), 3);
+    peer_send(a, "q", "d", "p");
+    stage_run(&st);
+    peer_expect(a, "ok4");
+}
+END_TEST
+
+START_TEST(later_ones_wait_for_earlier_ones)
+{
+    peer_send(a, "t", "a", "");
+    peer_send(a, "q", "b", "p");
+    peer_send(a, "t", "c", "");
+    peer_send(a, "t", "d", "");
+    peer_expect(a, "ok1");
+    stage_run(&st);
+    peer_expect(a, "ok4+");
+}
+END_TEST
+
+START_TEST(every_queue_must_have_it)
+{
+    peer_fanout(a, "fx");
+    peer_declare(a, "r", "d");
+    peer_bind(a, "fx", "t");
+    peer_bind(a, "fx", "q");
+    peer_bind(a, "fx", "r");
+    peer_publish(a, 1, "fx", "", "a", "p");
+    peer_expect(a, "");
+    stage_run(&st);
+    peer_expect(a, "ok1");
+    ck_assert_uint_eq(stage_rows(&st, "q") + stage_rows(&st, "r"), 2);
+    peer_publish(a, 1, "fx", "", "b", "");
+    peer_expect(a, "ok2");
+}
+END_TEST
+
+START_TEST(consumed_and_acknowledged_is_as_good)
+{
+    peer_consume(b, 1, "q", "x", "", 0);
+    stage_run(&st);
+    uint64_t commits = lev_store_mem_commits(st.store);
+    for (uint64_t i = 1; i <= 3; i++) {
+        peer_send(a, "q", "a", "p");
+        peer_ack(b, 1, i);
+    }
+    peer_expect(a, "");
+    stage_run(&st);
+    peer_expect(b, "x:1=a x:2=a x:3=a");
+    peer_expect(a, "ok3+");
+    ck_assert_uint_le(lev_store_mem_commits(st.store), commits + 1); /* the queue's row at most */
+    commits = lev_store_mem_commits(st.store);
+    peer_send(a, "q", "b", "p");
+    peer_settle(b, 1, 0, true, LEV_SETTLE_ACK);
+    stage_run(&st);
+    peer_expect(a, "ok4");
+    ck_assert_uint_eq(lev_store_mem_commits(st.store), commits); /* not even that */
+    ck_assert_uint_eq(stage_rows(&st, "q"), 0);
+}
+END_TEST
+
+START_TEST(taken_without_ack_needs_no_store)
+{
+    peer_consume(b, 1, "q", "x", "n", 0);
+    peer_send(a, "q", "ab", "p");
+    peer_expect(a, "ok1 ok2");
+    peer_expect(b, "x:1=a x:2=b");
+}
+END_TEST
+
+START_TEST(purged_and_deleted_before_the_write)
+{
+    peer_send(a, "q", "ab", "p");
+    peer_purge(b, "q");
+    stage_run(&st);
+    peer_expect(a, "ok2+");
+    peer_send(a, "q", "c", "p");
+    peer_delete(b, "q", "");
+    stage_run(&st);
+    peer_expect(a, "ok3");
+}
+END_TEST
+
+START_TEST(a_failing_store_confirms_nothing)
+{
+    ck_assert(!lev_vhost_throttle(st.v, &a->client));
+    lev_store_mem_fail(st.store, LEV_EFULL);
+    peer_send(a, "q", "ab", "p");
+    peer_send(a, "t", "c", "");
+    lev_store_mem_run(st.store);
+    peer_expect(a, "");
+    ck_assert(lev_vhost_throttle(st.v, &a->client));
+    peer_confirm_select(b, 1);
+    peer_send(b, "t", "x", "");
+    peer_expect(b, "ok1"); /* owes nothing to the store */
+    peer_send(b, "q", "y", "p");
+    lev_store_mem_run(st.store);
+    peer_expect(b, "");
+    ck_assert(!a->told);
+    lev_store_mem_fail(st.store, 0);
+    stage_run(&st);
+    ck_assert(a->told);
+    ck_assert(!lev_vhost_throttle(st.v, &a->client));
+    peer_expect(a, "ok3+");
+    peer_expect(b, "ok2");
+    ck_assert_uint_eq(stage_rows(&st, "q"), 3);
+}
+END_TEST
+
+START_TEST(too_much_unwritten_holds_publishers_back)
+{
+    st.pad = 8 << 20;
+    peer_send(a, "q", "abcdefg", "p");
+    ck_assert(!lev_vhost_throttle(st.v, &a->client));
+    peer_send(a, "q", "h", "p");
+    ck_assert(lev_vhost_throttle(st.v, &a->client));
+    ck_assert(!a->told);
+    stage_run(&st);
+    ck_assert(a->told);
+    ck_assert(!lev_vhost_throttle(st.v, &a->client));
+    peer_expect(a, "ok8+");
+}
+END_TEST
+
+START_TEST(a_closed_channel_hears_no_more)
+{
+    peer_send(a, "q", "ab", "p");
+    peer_close_channel(a, 1);
+    stage_run(&st);
+    peer_expect(a, "");
+    peer_open_channel(a, 1);
+    peer_confirm_select(a, 1);
+    peer_send(a, "q", "c", "p");
+    stage_run(&st);
+    peer_expect(a, "ok1");
+}
+END_TEST
+
+START_TEST(many_batches_are_confirmed_in_order)
+{
+    lev_store_mem_fail(st.store, LEV_EIO);
+    for (int i = 0; i < 20; i++) {
+        peer_send(a, "q", "a", "p");
+        lev_store_mem_run(st.store);
+        peer_send(a, "t", "b", "");
+    }
+    peer_expect(a, "");
+    lev_store_mem_fail(st.store, 0);
+    stage_run(&st);
+    peer_expect(a, "ok2+ ok40+"); /* the batch in hand, then the rest */
+}
+END_TEST
+
+START_TEST(not_with_tx)
+{
+    ck_assert_int_eq(peer_tx_select(a, 1), -1);
+    ck_assert_uint_eq(a->err.code, LEV_PRECONDITION_FAILED);
+    ck_assert_str_eq(a->err.text, "cannot switch from confirm to tx mode");
+    ck_assert_int_eq(peer_tx_select(a, 2), 0);
+    ck_assert_int_eq(peer_confirm_select(a, 2), -1);
+    ck_assert_str_eq(a->err.text, "cannot switch from tx to confirm mode");
+    ck_assert_int_eq(peer_confirm_select(a, 1), 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("broker_confirm");
+    TCase *tc = tcase_create("confirm");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, at_once_when_nothing_is_stored);
+    tcase_add_test(tc, a_run_is_one_confirm);
+    tcase_add_test(tc, never_before_stable_storage);
+    tcase_add_test(tc, later_ones_wait_for_earlier_ones);
+    tcase_add_test(tc, every_queue_must_have_it);
+    tcase_add_test(tc, consumed_and_acknowledged_is_as_good);
+    tcase_add_test(tc, taken_without_ack_needs_no_store);
+    tcase_add_test(tc, purged_and_deleted_before_the_write);
+    tcase_add_test(tc, a_failing_store_confirms_nothing);
+    tcase_add_test(tc, too_much_unwritten_holds_publishers_back);
+    tcase_add_test(tc, a_closed_channel_hears_no_more);
+    tcase_add_test(tc, many_batches_are_confirmed_in_order);
+    tcase_add_test(tc, not_with_tx);
+    suite_add_tcase(s, tc);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *sr = srunner_create(suite());
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
