@@ -3,21 +3,28 @@
 Configured by environment: INTEROP_URI is the broker, INTEROP_RUN the prefix of every name that this
 application declares, so that runs do not meet and a run can be cleaned up.
 """
+import itertools
 import os
+import time
 
 from celery import Celery
 from kombu import Exchange, Queue
 
 RUN = os.environ['INTEROP_RUN']
 QUEUE = RUN + '.tasks'
-EXCHANGES = [QUEUE, RUN + '.events', RUN + '.control.pidbox', 'reply.%s.control.pidbox' % RUN]
+URGENT = RUN + '.urgent'
+EXCHANGES = [QUEUE, URGENT, RUN + '.events', RUN + '.control.pidbox', 'reply.%s.control.pidbox' % RUN]
+
+TURNS = itertools.count()
 
 app = Celery('tasks', broker=os.environ['INTEROP_URI'], backend='rpc://')
 app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=4,
     task_default_queue=QUEUE,
-    task_queues=[Queue(QUEUE, Exchange(QUEUE, type='direct'), routing_key=QUEUE)],
+    task_queues=[Queue(QUEUE, Exchange(QUEUE, type='direct'), routing_key=QUEUE),
+                 Queue(URGENT, Exchange(URGENT, type='direct'), routing_key=URGENT,
+                       max_priority=9)],
     task_default_exchange=QUEUE,
     task_default_routing_key=QUEUE,
     control_exchange=RUN + '.control',
@@ -44,3 +51,14 @@ def square(self, n):
     if self.request.retries < times:
         raise self.retry(countdown=delay)
     return [n * n, self.request.retries, self.request.delivery_info['routing_key']]
+
+
+@app.task
+def now():
+    return time.time()
+
+
+@app.task
+def turn():
+    """How many of these this process has run before."""
+    return next(TURNS)
