@@ -18,7 +18,7 @@ uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
         b->ops = lev_xrealloc(b->ops, b->cap_ops * sizeof(*b->ops));
     }
     b->ops[b->n_ops] = *op;
-    b->live++;
+    b->live += op->kind != LEV_OP_SETTLE || !(op->flags & LEV_OPF_NOROW);
     if (op->kind == LEV_OP_ENQUEUE || op->kind == LEV_OP_SPILL)
         b->bytes += lev_msg_size(op->u.msg);
     else if (op->kind == LEV_OP_DELAY_ADD)
@@ -38,8 +38,8 @@ void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t index, bool norow)
         op->size = 0;
     } else {
         op->kind = LEV_OP_NONE;
-        b->live--;
     }
+    b->live--;
 }
 
 void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q)

@@ -60,8 +60,7 @@ static void publish_dead(struct lev_exchange *x, const struct lev_dead *d, struc
                          const struct lev_bytes *keys, size_t n_keys)
 {
     struct lev_vhost *v = d->queue->vhost;
-    const struct lev_route *r =
-        lev_vhost_route(v, x, msg, keys, n_keys, lev_msg_headers(msg));
+    const struct lev_route *r = lev_vhost_route(v, x, msg, keys, n_keys, lev_msg_headers(msg));
     for (size_t i = 0; i < r->n; i++) {
         struct lev_queue *to = LEV_CONTAINER(r->dests[i], struct lev_queue, dest);
         if (d->reason == LEV_DEATH_REJECTED || !lev_death_cycle(msg, to->dest.name))

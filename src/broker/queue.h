@@ -33,9 +33,10 @@ struct lev_queue {
     uint32_t refs;             /* vhost map, unacked, tx, marks, reads */
     bool auto_delete, exclusive, deleted, had_consumer;
     struct lev_queue_settings settings;
-    struct lev_dedup *dedup;   /* NULL: duplicates pass; never of a level */
-    struct lev_queue *top;     /* itself, or the priority queue it is a level of */
-    struct lev_queue **levels; /* where messages are, lowest priority first: itself, or its levels */
+    struct lev_dedup *dedup; /* NULL: duplicates pass; never of a level */
+    struct lev_queue *top;   /* itself, or the priority queue it is a level of */
+    struct lev_queue *
+        *levels; /* where messages are, lowest priority first: itself, or its levels */
     unsigned n_levels;
     struct lev_queue *self; /* levels of a queue without priorities */
     bool limited; /* has a TTL, a length limit or levels: publishing takes the longer way */

@@ -93,7 +93,7 @@ struct lev_batch {
     uint64_t id; /* increases by one a batch; 0 is never used */
     struct lev_op *ops;
     size_t n_ops, cap_ops;
-    size_t live;                  /* operations that are not NONE */
+    size_t live;                  /* operations that must be written: neither NONE nor NOROW */
     size_t bytes;                 /* message octets referenced: what back-pressure counts */
     struct lev_queue_mark *marks; /* distinct queues */
     size_t n_marks, cap_marks;

@@ -45,14 +45,13 @@ static const char *topology_queue_type(void *ctx, const struct lev_dest *queue)
     return q->settings.type == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
 }
 
-static const struct lev_topology_ops topology_ops = {
-    .queue = topology_queue,
-    .persist = topology_persist,
-    .deliver = topology_deliver,
-    .queue_type = topology_queue_type,
-    .alternate = lev_vhost_policy_alternate,
-    .duplicate = lev_vhost_duplicate,
-    .delay = lev_vhost_delay};
+static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
+                                                     .persist = topology_persist,
+                                                     .deliver = topology_deliver,
+                                                     .queue_type = topology_queue_type,
+                                                     .alternate = lev_vhost_policy_alternate,
+                                                     .duplicate = lev_vhost_duplicate,
+                                                     .delay = lev_vhost_delay};
 
 const struct lev_windows lev_windows_default = {.max = 16384,
                                                 .keep = 4096,
@@ -290,9 +289,9 @@ static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
         struct lev_queue *q = v->marked[i];
         if (!has_row(q))
             continue;
-        uint64_t to = q->delivered_to + (q->top->n_consumers ? DELIVERED_RESERVE : 0);
-        needed |=
-            q->delivered_to > q->reserved_to || (!q->top->n_consumers && to != q->reserved_to);
+        bool consumed = q->top->n_consumers > 0;
+        uint64_t to = q->delivered_to + (consumed ? DELIVERED_RESERVE : 0);
+        needed |= consumed ? q->delivered_to >= q->reserved_to : to != q->reserved_to;
         b->marks[b->n_marks++] =
             (struct lev_queue_mark){.queue_id = q->id, .next_pos = q->next_pos, .delivered_to = to};
     }

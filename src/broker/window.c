@@ -342,6 +342,7 @@ void lev_window_recover(struct lev_queue *q, const struct lev_queue_state *s)
 {
     q->next_pos = s->next_pos ? s->next_pos : 1;
     q->delivered_to = s->delivered_to < q->next_pos ? s->delivered_to : q->next_pos;
+    q->reserved_to = s->delivered_to;
     q->mid_from = s->head;
     q->mid_to = q->next_pos;
     q->mid_count = q->mid_stored = q->stored_live = s->count;

@@ -286,7 +286,7 @@ static void apply_mark(struct lev_state *t, const struct lev_queue_mark *m)
         q->next_pos = m->next_pos;
         q->changed = true;
     }
-    if (m->delivered_to > q->delivered_to) {
+    if (m->delivered_to != q->delivered_to) {
         q->delivered_to = m->delivered_to;
         q->changed = true;
     }

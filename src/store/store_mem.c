@@ -322,8 +322,7 @@ static void apply_mark(struct mem_store *m, const struct lev_queue_mark *mark)
         return;
     if (mark->next_pos > q->state.next_pos)
         q->state.next_pos = mark->next_pos;
-    if (mark->delivered_to > q->state.delivered_to)
-        q->state.delivered_to = mark->delivered_to;
+    q->state.delivered_to = mark->delivered_to;
 }
 
 /* Commits the held batch, or reports why not. */
