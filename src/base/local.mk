@@ -10,4 +10,5 @@ libbase_a_SOURCES = \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \
 	src/base/mem.c src/base/mem.h \
+	src/base/pool.c src/base/pool.h \
 	src/base/utf8.c src/base/utf8.h

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "amqp/props.h"
+#include "base/pool.h"
 
 #ifdef LEV_DEBUG_CHECKS
 static _Atomic int64_t live;
@@ -27,7 +28,7 @@ struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, str
                             uint32_t body_len)
 {
     size_t fixed = exchange.len + key.len + props.len;
-    struct lev_msg *m = malloc(sizeof(*m) + fixed + body_len);
+    struct lev_msg *m = lev_pool_alloc(sizeof(*m) + fixed + body_len);
     if (!m)
         return NULL;
     atomic_init(&m->refs, 1);
@@ -67,5 +68,5 @@ struct lev_bytes lev_msg_headers(const struct lev_msg *m)
 void lev_msg_destroy(struct lev_msg *m)
 {
     LIVE_ADD(-1);
-    free(m);
+    lev_pool_free(m, lev_msg_size(m));
 }

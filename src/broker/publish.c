@@ -158,7 +158,8 @@ int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *er
                               : NULL;
     int rc = 0;
     if (q) {
-        uint64_t batch = lev_queue_publish(q, p->msg);
+        uint64_t batch = lev_queue_publish_taking(q, p->msg);
+        p->msg = NULL;
         if (ch->confirm_mode)
             confirm(ch, batch);
     } else {

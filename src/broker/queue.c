@@ -132,7 +132,10 @@ static struct lev_consumer *next_consumer(struct lev_queue *q)
 static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entry *e)
 {
     struct lev_chan *ch = c->chan;
-    struct lev_msg *shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
+    /* without acknowledgement the entry's own reference goes out */
+    struct lev_msg *shown = e->count    ? lev_counted_message(e)
+                            : c->no_ack ? e->msg
+                                        : lev_msg_ref(e->msg);
     struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     o->kind = LEV_OUT_DELIVER;
     o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
@@ -143,7 +146,8 @@ static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entr
     if (c->no_ack) {
         o->tag = ++ch->last_tag;
         lev_queue_settled(q, e);
-        lev_msg_unref(&e->msg);
+        if (shown != e->msg)
+            lev_msg_unref(&e->msg);
     } else {
         o->tag = lev_chan_track(ch, q, c, e);
     }
@@ -230,17 +234,33 @@ static void enqueue(struct lev_queue *q, struct lev_entry *e)
 
 uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
 {
+    return lev_queue_publish_taking(q, lev_msg_ref(msg));
+}
+
+/* What a limit, a TTL of 0 or deduplication has to say; true when the message goes no further. */
+static bool turned_away(struct lev_queue *q, struct lev_msg *msg, uint64_t *batch_r)
+{
+    if (q->dedup && lev_dedup_has(q, msg, batch_r))
+        return true;
+    if (lev_limits_refuse(q, msg)) {
+        *batch_r = LEV_QUEUE_REJECTED;
+        return true;
+    }
+    if (q->dedup)
+        *batch_r = lev_dedup_passed(q, msg);
+    return false;
+}
+
+uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
+{
     struct lev_consumer *c = NULL;
     struct lev_entry e = {.msg = msg};
-    uint64_t remembered = 0;
+    uint64_t batch = 0;
     if (q->limited) {
-        uint64_t original;
-        if (q->dedup && lev_dedup_has(q, msg, &original))
-            return original;
-        if (lev_limits_refuse(q, msg))
-            return LEV_QUEUE_REJECTED;
-        if (q->dedup)
-            remembered = lev_dedup_passed(q, msg);
+        if (turned_away(q, msg, &batch)) {
+            lev_msg_unref(&msg);
+            return batch;
+        }
         if (q->n_levels > 1)
             q = q->levels[msg->priority < q->n_levels ? msg->priority : q->n_levels - 1];
     }
@@ -250,16 +270,16 @@ uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
         c = next_consumer(q->top);
     if (!c && e.expires_ms && e.expires_ms <= lev_vhost_now(q->vhost)) {
         lev_dead_letter_msg(q, msg, LEV_DEATH_EXPIRED); /* TTL 0 and nobody ready */
-        return remembered;
+        lev_msg_unref(&msg);
+        return batch;
     }
-    e.msg = lev_msg_ref(msg);
     e.pos = q->next_pos++;
     bool keep = msg->persistent || q->top->settings.type == LEV_QUEUE_QUORUM;
     if (keep && q->dest.durable && !(c && c->no_ack))
         store_entry(q, &e);
     if (q->top->dedup)
         lev_dedup_entered(q, &e);
-    uint64_t batch = e.batch > remembered ? e.batch : remembered;
+    batch = e.batch > batch ? e.batch : batch;
     if (c)
         deliver(q, c, &e);
     else

@@ -110,6 +110,8 @@ static inline uint64_t lev_queue_ready(const struct lev_queue *q)
  * the batch that must be durable before the publish may be confirmed; 0: none; LEV_QUEUE_REJECTED:
  * refused. */
 uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg);
+/* The same, taking the caller's reference. */
+uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg);
 /* Puts a consumer behind the others of its priority in the ready list. */
 void lev_queue_link_ready(struct lev_queue *q, struct lev_consumer *c);
 /* Balances the windows of its levels: what is in memory, what is read ahead. */

@@ -141,6 +141,8 @@ void lev_content_apply(struct lev_content_plan *plan, struct lev_msg *m)
     m->persistent = plan->persistent;
     m->priority = plan->priority;
     m->expiration_ms = plan->expiration_ms;
+    if (!plan->cc.ptr && !plan->bcc.ptr)
+        return;
     size_t n = count_keys(plan->cc) + count_keys(plan->bcc);
     if (!n)
         return;
@@ -199,8 +201,7 @@ int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_co
 {
     struct lev_props p;
     *plan = (struct lev_content_plan){.props = raw, .expiration_ms = UINT64_MAX};
-    if (ch->props_memo_len && ch->props_memo_len == raw.len &&
-        memcmp(ch->props_memo, raw.ptr, raw.len) == 0) {
+    if (lev_content_is_memo(ch, raw)) {
         plan->persistent = ch->memo_persistent;
         plan->priority = ch->memo_priority;
         return 0;

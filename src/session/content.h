@@ -14,6 +14,13 @@ struct lev_content_plan {
     struct lev_bytes cc, bcc;        /* raw arrays of additional keys */
 };
 
+/* True when these raw properties are the ones that were found plain last time. */
+static inline bool lev_content_is_memo(const struct lev_channel *ch, struct lev_bytes raw)
+{
+    return ch->props_memo_len == raw.len && raw.len &&
+           memcmp(ch->props_memo, raw.ptr, raw.len) == 0;
+}
+
 /* Looks into raw properties. 0, or -1 when they are malformed. Deinit in any case. */
 int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_content_plan *plan);
 /* Sets the message's fields and, where there are CC or BCC keys, the extra's keys (copied behind
