@@ -10,6 +10,13 @@ struct lev_batch *lev_batch_new(uint64_t id)
     return b;
 }
 
+/* The open batch changed. */
+static void stir(struct lev_vhost *v)
+{
+    uint64_t n = atomic_load_explicit(&v->activity, memory_order_relaxed);
+    atomic_store_explicit(&v->activity, n + 1, memory_order_relaxed);
+}
+
 uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
 {
     struct lev_batch *b = v->open;
@@ -18,6 +25,7 @@ uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
         b->ops = lev_xrealloc(b->ops, b->cap_ops * sizeof(*b->ops));
     }
     b->ops[b->n_ops] = *op;
+    stir(v);
     b->live += op->kind != LEV_OP_SETTLE || !(op->flags & LEV_OPF_NOROW);
     if (op->kind == LEV_OP_ENQUEUE || op->kind == LEV_OP_SPILL)
         b->bytes += lev_msg_size(op->u.msg);
@@ -30,6 +38,7 @@ void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t index, bool norow)
 {
     struct lev_batch *b = v->open;
     struct lev_op *op = &b->ops[index];
+    stir(v);
     b->bytes -= lev_msg_size(op->u.msg);
     lev_msg_unref(&op->u.msg);
     if (norow) {

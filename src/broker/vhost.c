@@ -407,8 +407,17 @@ static void on_loaded(void *ctx, struct lev_read *r)
     lev_read_free(&r);
 }
 
-const struct lev_store_client lev_vhost_store_client = {
-    .take = on_take, .done = on_done, .trouble = on_trouble, .loaded = on_loaded};
+static uint64_t on_activity(void *ctx)
+{
+    struct lev_vhost *v = ctx;
+    return atomic_load_explicit(&v->activity, memory_order_relaxed);
+}
+
+const struct lev_store_client lev_vhost_store_client = {.take = on_take,
+                                                        .activity = on_activity,
+                                                        .done = on_done,
+                                                        .trouble = on_trouble,
+                                                        .loaded = on_loaded};
 
 /* --- recovery --- */
 

@@ -61,8 +61,9 @@ struct lev_vhost {
     struct lev_queue
         *over; /* a queue that this run's publishes outran; not a reference: see throttle */
     size_t in_flight_bytes;
-    bool woken;  /* the store knows that the open batch has something */
-    bool failed; /* the store cannot write */
+    _Atomic uint64_t activity; /* changes of the open batch; written under the lock */
+    bool woken;                /* the store knows that the open batch has something */
+    bool failed;               /* the store cannot write */
 
     size_t memory; /* bytes of ready messages in memory */
     size_t n_consumers, n_channels, n_clients;

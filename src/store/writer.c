@@ -13,6 +13,9 @@
 #include "base/err.h"
 #include "base/log.h"
 
+/* A batch this large means load; how long the next one may then be gathered, and in what steps. */
+enum { PACE_OPS = 64, GATHER_NS = 800000, GATHER_STEP_NS = 50000 };
+
 enum { IDLE_MS = 1000, STOP_RETRY_MS = 100 };
 
 /* ---- Transactions ---- */
@@ -126,6 +129,20 @@ static bool write_batch_worker(struct lev_store_sqlite *s, const struct lev_batc
     return true;
 }
 
+/* Under load, lets the next batch grow for a moment before it is taken: what consumers acknowledge
+ * meanwhile never touches the disk. Ends as soon as nothing new comes, for then somebody waits for
+ * this very batch. */
+static void gather_worker(struct lev_store_sqlite *s)
+{
+    uint64_t start = lev_clock_mono_ns(), seen;
+    if (!s->client->activity)
+        return;
+    do {
+        seen = s->client->activity(s->ctx);
+        nanosleep(&(struct timespec){0, GATHER_STEP_NS}, NULL);
+    } while (s->client->activity(s->ctx) != seen && lev_clock_mono_ns() - start < GATHER_NS);
+}
+
 /* True when there was a batch. Clears *ok_r when it could not be written and the store must stop.
  */
 static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
@@ -144,6 +161,7 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
     LEV_STAT_ADD(s, batches, 1);
     LEV_STAT_ADD(s, ops, b->live);
     LEV_STAT_ADD(s, bytes, b->bytes);
+    bool busy = b->live >= PACE_OPS;
     s->client->done(s->ctx, b);
     if (lev_purge_due(s)) {
         /* about as long as batches take, unless it gets out of hand */
@@ -154,6 +172,8 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
         (void)lev_purge_slice(s, slice, false);
     }
     lev_checkpoint(s, false);
+    if (busy)
+        gather_worker(s);
     return true;
 }
 
