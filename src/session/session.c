@@ -8,6 +8,10 @@
 #include "broker/declare.h"
 #include "session/loop.h"
 
+/* Rounds of flushing before a loop turns to its other sockets: a consumer that takes all at once
+ * would keep it busy as long as its queue is deep. */
+enum { ROUNDS_MAX = 8 };
+
 /* Loop whose run is being applied by this thread: its own connections need no wake. */
 static _Thread_local struct lev_session_loop *current;
 
@@ -108,16 +112,34 @@ void lev_session_flush(struct lev_session_loop *sl)
     sl->flushing = false;
 }
 
+/* One round: what is on the dirty stack now, of the vhost of its top. False when there is nothing.
+ */
+static bool flush_round(struct lev_session_loop *sl)
+{
+    struct lev_conn *head = atomic_load_explicit(&sl->dirty, memory_order_acquire);
+    if (!head)
+        return false;
+    struct lev_vhost *v = head->client.vhost;
+    lev_vhost_lock(v);
+    lev_session_take_dirty(sl, v);
+    lev_vhost_unlock(v);
+    lev_session_flush(sl);
+    return true;
+}
+
 void lev_session_loop_flush(struct lev_session_loop *sl)
 {
-    struct lev_conn *head;
-    while ((head = atomic_load_explicit(&sl->dirty, memory_order_acquire))) {
-        struct lev_vhost *v = head->client.vhost;
-        lev_vhost_lock(v);
-        lev_session_take_dirty(sl, v);
-        lev_vhost_unlock(v);
-        lev_session_flush(sl);
-    }
+    for (int i = 0; i < ROUNDS_MAX; i++)
+        if (!flush_round(sl))
+            return;
+    lev_loop_wake(sl->loop); /* others of this loop have their turn first */
+}
+
+/* Until nothing is left. */
+static void drain(struct lev_session_loop *sl)
+{
+    while (flush_round(sl))
+        continue;
 }
 
 /* --- the net's callbacks --- */
@@ -174,7 +196,7 @@ static void leave_vhost(struct lev_conn *c)
     lev_client_end(&c->client);
     lev_vhost_end_run(v);
     lev_vhost_unlock(v);
-    lev_session_loop_flush(sl); /* it is on no list after this, and nothing notifies it any more */
+    drain(sl); /* it is on no list after this, and nothing notifies it any more */
     for (size_t i = c->work_next; i < c->work.n; i++)
         lev_out_release(&c->work.items[i]);
     lev_vhost_lock(v);
