@@ -6,6 +6,7 @@ import re
 
 _GENERATED = re.compile(r"(amq\.gen-|amq\.ctag-)[A-Za-z0-9_-]{22}|"
                         r"(amq\.rabbitmq\.reply-to\.)[A-Za-z0-9+/=._-]+")
+_DEATH_TIME = re.compile(r"\btime: T\d+")
 _PID = re.compile(r"<\d+\.\d+\.\d+>")
 _SERVER_VALUE = re.compile(
     r'\b(product|version|platform|copyright|information|cluster_name): S"[^"]*"')
@@ -15,8 +16,8 @@ _MECHANISMS = re.compile(r'mechanisms="([^"]*)"')
 
 def normalise(lines, token):
     """Replace what differs from run to run: this script's token, generated names (numbered in order
-    of appearance, so that identity stays visible), pids, the values that tell products apart, and
-    the line breaks Erlang's pretty printer puts into long terms of a reply-text."""
+    of appearance, so that identity stays visible), pids, times of death, the values that tell
+    products apart, and the line breaks Erlang's pretty printer puts into long terms of a reply-text."""
     seen = {}
 
     def generated(m):
@@ -24,6 +25,8 @@ def normalise(lines, token):
 
     def one(line):
         line = _PID.sub("<pid>", _GENERATED.sub(generated, line.replace(token, "~")))
+        if "x-death: " in line:
+            line = _DEATH_TIME.sub("time: T*", line)
         if "reply-text=" in line:
             line = _WRAP.sub("", line)
         if " connection.start (" in line:

@@ -73,3 +73,20 @@ test_broker_model_LDADD = $(BROKER_STAGE_LIBS)
 
 check_PROGRAMS += $(BROKER_STAGE_TESTS)
 TESTS += $(BROKER_STAGE_TESTS)
+
+# What happens later.
+BROKER_LATE = \
+	tests/unit/broker/args.c tests/unit/broker/args.h \
+	tests/unit/broker/late.c tests/unit/broker/late.h
+BROKER_LATE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
+	$(CHECK_LIBS) -lpthread
+BROKER_LATE_TESTS = test_broker_delay test_broker_dedup
+test_broker_delay_SOURCES = tests/unit/broker/test_delay.c $(BROKER_LATE)
+test_broker_delay_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_delay_LDADD = $(BROKER_LATE_LIBS)
+test_broker_dedup_SOURCES = tests/unit/broker/test_dedup.c $(BROKER_LATE)
+test_broker_dedup_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_dedup_LDADD = $(BROKER_LATE_LIBS)
+
+check_PROGRAMS += $(BROKER_LATE_TESTS)
+TESTS += $(BROKER_LATE_TESTS)

@@ -339,8 +339,13 @@ struct lev_read *feed_read(struct feed *f, uint32_t queue_id, uint64_t from, uin
                            .from = from,
                            .to = to,
                            .max_items = max_items,
-                           .max_bytes = max_bytes,
-                           .user = f};
+                           .max_bytes = max_bytes};
+    return feed_wait_read(f, r);
+}
+
+struct lev_read *feed_wait_read(struct feed *f, struct lev_read *r)
+{
+    r->user = f;
     f->store->ops->read(f->store, r);
     if (f->pump)
         (void)f->pump(f->store);
@@ -404,7 +409,8 @@ static void on_used_id(void *ctx, uint32_t queue_id)
     s->used_id = queue_id;
 }
 
-const struct lev_recovery seen_recovery = {on_exchange, on_queue, on_binding, on_used_id};
+const struct lev_recovery seen_recovery = {
+    .exchange = on_exchange, .queue = on_queue, .binding = on_binding, .used_id = on_used_id};
 
 const struct seen_queue *seen_queue(const struct seen *s, uint32_t id)
 {

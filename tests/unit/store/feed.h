@@ -71,6 +71,9 @@ void feed_wait_heal(struct feed *f, int n);
 struct lev_read *feed_read(struct feed *f, uint32_t queue_id, uint64_t from, uint64_t to,
                            size_t max_items, size_t max_bytes);
 
+/* The same for a request of the caller's, which passes; its user is overwritten. */
+struct lev_read *feed_wait_read(struct feed *f, struct lev_read *r);
+
 /* What a recovery said. */
 struct seen_queue {
     uint32_t id, level;

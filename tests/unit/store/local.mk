@@ -1,6 +1,6 @@
 # Unit tests of src/store.
 STORE_TESTS = test_store_ivset test_store_mem test_store_meta test_store_sqlite test_store_model \
-	test_store_faults
+	test_store_faults test_store_late
 check_PROGRAMS += $(STORE_TESTS) bench_store
 TESTS += $(STORE_TESTS)
 STORE_TEST_LIBS = libstore.a libbroker.a libamqp.a libbase.a $(CHECK_LIBS) $(SQLITE_LIBS)
@@ -30,6 +30,10 @@ test_store_faults_SOURCES = tests/unit/store/test_store_faults.c $(STORE_TEST_FE
 	tests/unit/store/faultfs.c tests/unit/store/faultfs.h
 test_store_faults_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_store_faults_LDADD = $(STORE_TEST_LIBS)
+
+test_store_late_SOURCES = tests/unit/store/test_store_late.c $(STORE_TEST_FEED)
+test_store_late_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_store_late_LDADD = $(STORE_TEST_LIBS)
 
 # Not a test: measures; see its head.
 bench_store_SOURCES = tests/unit/store/bench_store.c $(STORE_TEST_FEED)
