@@ -1,5 +1,6 @@
-/* One thread that calls lev_vhost_tick when a vhost has something due (expiry of messages and queues,
- * consumer timeouts). Any thread may call; no lock of a vhost is taken under the ticker's own. */
+/* One thread that calls lev_vhost_tick when a vhost has something due (expiry of messages and
+ * queues, consumer timeouts). Any thread may call; no lock of a vhost is taken under the ticker's
+ * own. */
 #ifndef LEV_TICKER_H
 #define LEV_TICKER_H
 

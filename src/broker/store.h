@@ -205,10 +205,10 @@ struct lev_store_client {
     void (*done)(void *ctx, struct lev_batch *batch);
     /* rc < 0: writing fails with text, retrying; rc == 0: writes work again. */
     void (*trouble)(void *ctx, int rc, const char *text);
-    /* A number that changes whenever the open batch does; lock-free. May be NULL. */
-    uint64_t (*activity)(void *ctx);
     /* A read came back; ownership passes. */
     void (*loaded)(void *ctx, struct lev_read *read);
+    /* A number that changes whenever the open batch does; lock-free. May be NULL. */
+    uint64_t (*activity)(void *ctx);
 };
 
 /* What the broker calls, under its lock: none of these blocks or does I/O. */

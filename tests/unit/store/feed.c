@@ -66,7 +66,8 @@ static void on_loaded(void *ctx, struct lev_read *r)
     pthread_mutex_unlock(&f->mu);
 }
 
-const struct lev_store_client feed_client = {on_take, on_done, on_trouble, on_loaded};
+const struct lev_store_client feed_client = {
+    .take = on_take, .done = on_done, .trouble = on_trouble, .loaded = on_loaded};
 
 void feed_init(struct feed *f)
 {

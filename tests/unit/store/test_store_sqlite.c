@@ -818,10 +818,8 @@ START_TEST(test_damaged_file)
         ck_assert_uint_gt(strlen(err), 0);
         return;
     }
-    const struct lev_recovery deaf = {.exchange = no_exchange,
-                                      .queue = no_queue,
-                                      .binding = no_binding,
-                                      .used_id = no_used_id};
+    const struct lev_recovery deaf = {
+        .exchange = no_exchange, .queue = no_queue, .binding = no_binding, .used_id = no_used_id};
     (void)!lev_store_recover(store, &deaf, &seen);
     f.store = store;
     ck_assert_int_eq(lev_store_start(store, &feed_client, &f), 0);
