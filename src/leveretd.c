@@ -73,6 +73,7 @@ static void to_server_config(const struct lev_config *c, struct lev_server_liste
     out->heartbeat_s = c->heartbeat_s;
     out->handshake_ms = c->handshake_ms;
     out->max_message_size = c->max_message_size;
+    out->consumer_timeout_ms = c->consumer_timeout_ms;
     out->cluster_name = c->cluster_name;
     out->default_user = c->default_user;
     out->default_password = c->default_password;

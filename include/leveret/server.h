@@ -42,14 +42,15 @@ struct lev_server_config {
     const char *data_dir; /* made when missing; held by one server at a time */
     const struct lev_server_listen *listen;
     size_t n_listen;
-    int loops;                 /* event loops, each a thread; 0: one per CPU */
-    uint32_t frame_max;        /* 131072 octets; 0: the largest that is supported */
-    uint32_t channel_max;      /* 2047; 0: 65535 */
-    uint32_t heartbeat_s;      /* 60; 0: none proposed */
-    uint32_t handshake_ms;     /* 10000 */
-    uint64_t max_message_size; /* 134217728 octets */
-    uint32_t stop_ms;          /* 5000: how long lev_server_stop waits for clients to say goodbye */
-    const char *cluster_name;  /* NULL: rabbit@ and the host's name */
+    int loops;                    /* event loops, each a thread; 0: one per CPU */
+    uint32_t frame_max;           /* 131072 octets; 0: the largest that is supported */
+    uint32_t channel_max;         /* 2047; 0: 65535 */
+    uint32_t heartbeat_s;         /* 60; 0: none proposed */
+    uint32_t handshake_ms;        /* 10000 */
+    uint64_t max_message_size;    /* 134217728 octets */
+    uint64_t consumer_timeout_ms; /* 1800000; where the queue does not say */
+    uint32_t stop_ms;         /* 5000: how long lev_server_stop waits for clients to say goodbye */
+    const char *cluster_name; /* NULL: rabbit@ and the host's name */
     /* The user and vhost made when the data directory has no user yet. */
     const char *default_user, *default_password, *default_vhost;
     /* A definitions.json, or a directory of such files, imported at each start; what it says about

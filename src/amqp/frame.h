@@ -1,4 +1,4 @@
-/* CONTRACT. AMQP 0-9-1 frames (spec 4.2.3): type, channel, size, payload, end octet 0xCE.
+/* AMQP 0-9-1 frames (spec 4.2.3): type, channel, size, payload, end octet 0xCE.
  * Pure: no I/O, no allocation; views into the caller's buffer. Any thread. */
 #ifndef LEV_AMQP_FRAME_H
 #define LEV_AMQP_FRAME_H

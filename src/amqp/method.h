@@ -1,4 +1,4 @@
-/* CONTRACT. All AMQP 0-9-1 methods and RabbitMQ's extensions, from one table (methods.def).
+/* All AMQP 0-9-1 methods and RabbitMQ's extensions, from one table (methods.def).
  *
  * methods.def holds one row a method in our own words:
  *   LEV_METHOD(QUEUE_DECLARE, queue_declare, 50, 10, "queue.declare", flags, fields)

@@ -1,4 +1,4 @@
-/* CONTRACT. Content headers (spec 4.2.6.1) and the 14 basic properties. Views only. Any thread. */
+/* Content headers (spec 4.2.6.1) and the 14 basic properties. Views only. Any thread. */
 #ifndef LEV_AMQP_PROPS_H
 #define LEV_AMQP_PROPS_H
 

@@ -1,4 +1,4 @@
-/* CONTRACT. Field tables and arrays with RabbitMQ's types (S I D T F A b B s u i l L f d t x V).
+/* Field tables and arrays with RabbitMQ's types (S I D T F A b B s u i l L f d t x V).
  * A table is handled as its raw bytes WITHOUT the 4-octet length; so is an array. Zero-copy.
  * Duplicate keys are kept; look-ups use the first. Any thread. */
 #ifndef LEV_AMQP_TABLE_H

@@ -1,4 +1,4 @@
-/* CONTRACT. A failure caused by a peer: an AMQP reply code and the explanation RabbitMQ would give,
+/* A failure caused by a peer: an AMQP reply code and the explanation RabbitMQ would give,
  * without the code's name in front (the session adds "NOT_FOUND - "). Filled by the broker, turned
  * into channel.close or connection.close by the session alone. */
 #ifndef LEV_BROKER_ERROR_H

@@ -1,4 +1,4 @@
-/* CONTRACT. A message: one immutable, reference-counted allocation holding exchange, routing key,
+/* A message: one immutable, reference-counted allocation holding exchange, routing key,
  * the raw property octets as received, and the body. Shared between threads; only the count ever
  * changes after the body is complete. */
 #ifndef LEV_BROKER_MESSAGE_H

@@ -1,4 +1,4 @@
-/* CONTRACT. What the broker asks of a durable store, and what the store tells the broker.
+/* What the broker asks of a durable store, and what the store tells the broker.
  *
  * The broker, under its vhost's lock, appends operations to an OPEN BATCH (struct lev_batch) it
  * owns. The store's one writer thread TAKES the batch (callback take: the broker swaps in an empty

@@ -1,4 +1,4 @@
-/* CONTRACT. Exchanges, bindings and routing of one vhost. Knows nothing of queues but their dest
+/* Exchanges, bindings and routing of one vhost. Knows nothing of queues but their dest
  * node, nothing of channels, stores or sockets. Runs under the vhost's lock; single-threaded by
  * that.
  *

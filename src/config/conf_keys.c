@@ -58,6 +58,11 @@ static int set_handshake_timeout(struct lev_config *c, const struct setting *s, 
     return set_number(&c->handshake_ms, s, 1, UINT32_MAX, err);
 }
 
+static int set_consumer_timeout(struct lev_config *c, const struct setting *s, char *err)
+{
+    return set_number(&c->consumer_timeout_ms, s, 1, UINT32_MAX, err);
+}
+
 static int set_max_message_size(struct lev_config *c, const struct setting *s, char *err)
 {
     return set_number(&c->max_message_size, s, 1, 536870912, err);
@@ -237,6 +242,7 @@ static const struct {
     {"frame_max", set_frame_max},
     {"channel_max", set_channel_max},
     {"max_message_size", set_max_message_size},
+    {"consumer_timeout", set_consumer_timeout},
     {"loopback_users", set_no_loopback_users},
     {"loopback_users.*", set_loopback_user},
     {"default_user", set_default_user},
@@ -271,7 +277,6 @@ static const struct {
     {"collect_statistics_interval", NULL},
     {"connection_max", NULL},
     {"consumer_max_per_channel", NULL},
-    {"consumer_timeout", NULL},
     {"credential_validator.*", NULL},
     {"default_limits.**", NULL},
     {"default_permissions.*", NULL},

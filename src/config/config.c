@@ -89,7 +89,8 @@ static void set_defaults(struct lev_config *c)
                              .channel_max = 2047,
                              .heartbeat_s = 60,
                              .handshake_ms = 10000,
-                             .max_message_size = 134217728};
+                             .max_message_size = 134217728,
+                             .consumer_timeout_ms = 1800000};
     lev_config_set_(&c->default_user, "guest");
     lev_config_set_(&c->default_password, "guest");
     lev_config_set_(&c->default_vhost, "/");

@@ -30,6 +30,7 @@ struct lev_config {
     int loops;           /* 0: one per CPU */
     int log_level;       /* enum lev_log_level */
     uint32_t frame_max, channel_max, heartbeat_s, handshake_ms, max_message_size;
+    uint32_t consumer_timeout_ms;
     char *default_user, *default_password, *default_vhost;
     char *definitions;                              /* NULL: none to load */
     char *cluster_name;                             /* NULL: to be made from the host's name */

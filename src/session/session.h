@@ -1,4 +1,4 @@
-/* CONTRACT. The session layer as the server sees it: AMQP connections over transports. */
+/* The session layer as the server sees it: AMQP connections over transports. */
 #ifndef LEV_SESSION_SESSION_H
 #define LEV_SESSION_SESSION_H
 

@@ -96,7 +96,7 @@ check "two runs on one data directory" said log "ready: amqp"
 
 # ---- A configuration file ----
 printf '%s\n' "# like RabbitMQ's" 'listeners.tcp.local = 127.0.0.1:0' 'listeners.tcp.v6 = [::1]:0' \
-    'loopback_users.guest = false' 'log.console.level = info' 'consumer_timeout = 900000' >"$dir/ok.conf"
+    'loopback_users.guest = false' 'log.console.level = info' 'channel_max_per_node = 900000' >"$dir/ok.conf"
 # daemon_start gives --port, which would win: start this one by hand.
 "$LEVERETD" --config "$dir/ok.conf" --data-dir "$dir/data" >"$dir/log" 2>&1 &
 DAEMON_PID=$!
@@ -104,7 +104,7 @@ while kill -0 "$DAEMON_PID" 2>/dev/null && ! said log 'ready: amqp port=[1-9]'; 
 if [ -e /proc/net/if_inet6 ] && grep -q '^0*1 ' /proc/net/if_inet6; then
     check "listens on each address" count_is 2 log 'started TCP listener on '
     check "keys without effect are named" \
-        count_is 1 log "$dir/ok.conf:6: 'consumer_timeout' is not implemented"
+        count_is 1 log "$dir/ok.conf:6: 'channel_max_per_node' is not implemented"
     status=0
     daemon_stop || status=$?
     check "and ends with 0" exits_with "$status" 0

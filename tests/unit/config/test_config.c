@@ -121,6 +121,7 @@ START_TEST(test_file)
             "frame_max = 8192\n"
             "channel_max = 0\n"
             "max_message_size = 1000\n"
+            "consumer_timeout = 60000\n"
             "default_user = app\n"
             "default_pass = 'a#b c'\n"
             "default_vhost = /prod\n"
@@ -133,6 +134,7 @@ START_TEST(test_file)
     ck_assert_uint_eq(t.c.frame_max, 8192);
     ck_assert_uint_eq(t.c.channel_max, 0);
     ck_assert_uint_eq(t.c.max_message_size, 1000);
+    ck_assert_uint_eq(t.c.consumer_timeout_ms, 60000);
     ck_assert_str_eq(t.c.default_user, "app");
     ck_assert_str_eq(t.c.default_password, "a#b c");
     ck_assert_str_eq(t.c.default_vhost, "/prod");
