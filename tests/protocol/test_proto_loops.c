@@ -145,6 +145,8 @@ START_TEST(test_exactly_once)
     proto_config(&config, loops[_i]);
     proto_start(&bed, &config);
     each = (uint32_t)proto_scaled(EACH);
+    arrived = 0;
+    trouble = NULL;
     seen = calloc((size_t)PUBLISHERS * each, sizeof(*seen));
     struct peer *p = peer_connect(bed.port);
     declare_all(p);
