@@ -548,6 +548,23 @@ def cycle_maxlen(s):
     ch.get(q)
 
 
+# Every path that meets no queue twice is taken: so many deaths, each of which the watcher sees.
+@each("dead-letter/cycle/all-to-all", {"three": (3, 5), "six": (6, 326)}, slow=True)
+def cycle_all(s, row):
+    count, seen = row
+    ch, dlx = s.channel(), s.x("dlx")
+    ch.exchange(dlx, "fanout")
+    watcher = ch.declare(s.q("watcher"))
+    ch.bind(watcher, dlx)
+    for i in range(count):
+        ch.bind(ch.declare(s.q("q%d" % i), arguments={"x-dead-letter-exchange": dlx,
+                                                      "x-message-ttl": 0}), dlx)
+    ch.publish(s.queues[1], "m")
+    ch.until_ready(watcher, seen)
+    ch.fence(watcher)
+    ch.declare(watcher, passive=1)
+
+
 def retry(s, ch):
     """Work queue and waiting queue, each the other's dead-letter target."""
     work, wait = s.q("work"), s.q("wait")
