@@ -118,8 +118,8 @@ static void put_deaths(struct lev_buf *array, const struct lev_msg *m, const str
 
 /* --- the other headers --- */
 
-/* True for the headers that this file writes itself, and for the other keys of a message that goes on
- * with a key of its dead-letter queue alone. */
+/* True for the headers that this file writes itself, and for the other keys of a message that goes
+ * on with a key of its dead-letter queue alone. */
 static bool ours(struct lev_bytes key, bool had_first, bool new_key)
 {
     if (new_key && lev_bytes_eq(key, LEV_LIT("CC")))
