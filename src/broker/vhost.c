@@ -45,14 +45,13 @@ static const char *topology_queue_type(void *ctx, const struct lev_dest *queue)
     return q->settings.type == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
 }
 
-static const struct lev_topology_ops topology_ops = {
-    .queue = topology_queue,
-    .persist = topology_persist,
-    .deliver = topology_deliver,
-    .queue_type = topology_queue_type,
-    .alternate = lev_vhost_policy_alternate,
-    .duplicate = lev_vhost_duplicate,
-    .delay = lev_vhost_delay};
+static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
+                                                     .persist = topology_persist,
+                                                     .deliver = topology_deliver,
+                                                     .queue_type = topology_queue_type,
+                                                     .alternate = lev_vhost_policy_alternate,
+                                                     .duplicate = lev_vhost_duplicate,
+                                                     .delay = lev_vhost_delay};
 
 const struct lev_windows lev_windows_default = {.max = 16384,
                                                 .keep = 4096,
@@ -121,17 +120,18 @@ void lev_vhost_free(struct lev_vhost **vp)
     if (!v)
         return;
     drop_marked(v);
+    lev_dead_letters_drop(v);
     lev_topology_free(&v->topology); /* bound queues are still alive */
     LEV_MAP_EACH(slot, &v->queues)
     {
         struct lev_queue *q = slot->value;
+        lev_park_deinit(q); /* may refer to others, and to itself */
         lev_queue_drop_levels(q);
         lev_queue_unref(&q);
     }
     lev_timers_deinit(&v->timers);
     lev_delays_deinit(&v->delays);
     free(v->effects.ids);
-    free(v->dead);
     lev_policy_set_free(&v->policies);
     lev_map_deinit(&v->queues);
     lev_map_deinit(&v->reply_chans);
@@ -400,7 +400,10 @@ static void on_loaded(void *ctx, struct lev_read *r)
     if (r->delayed) {
         lev_delays_loaded(v, r);
     } else {
-        lev_window_loaded(q, r);
+        if (r->parked)
+            lev_park_loaded(q, r);
+        else
+            lev_window_loaded(q, r);
         lev_queue_unref(&q);
     }
     lev_vhost_end_run(v);
@@ -478,7 +481,8 @@ void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
     {
         const struct lev_queue *q = slot->value;
         out->ready += lev_queue_ready(q);
-        out->unacked += q->unacked;
+        for (unsigned i = 0; i < q->n_levels; i++)
+            out->unacked += q->levels[i]->unacked;
     }
     lev_vhost_unlock(v);
 }
