@@ -9,6 +9,10 @@
 
 enum { KEYS_MAX = 64 };
 
+/* Deaths of the third generation and later that one run routes; of those put off, how many each
+ * later run. */
+enum { DEEP_MAX = 8192, PUT_OFF_MAX = 1024 };
+
 /* No message is held back longer than this. */
 static const uint64_t DELAY_MAX_MS = UINT64_C(315360000000);
 
@@ -190,26 +194,100 @@ static void end_kept(struct lev_dead *d, bool routed)
     lev_park_progress(q);
 }
 
+static void route_and_forget(struct lev_dead *d)
+{
+    bool routed = !(d->kept && d->queue->deleted) && route_one(d);
+    if (d->kept)
+        end_kept(d, routed);
+    lev_parked_deinit(&d->p);
+    lev_queue_unref(&d->queue);
+}
+
+/* --- what deaths bring about: depth first, so that memory stays small and order is kept --- */
+
+static void stack(struct lev_deaths *s, const struct lev_dead *d)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? s->cap * 2 : 64;
+        s->a = lev_xrealloc(s->a, s->cap * sizeof(*s->a));
+    }
+    s->a[s->n++] = *d;
+}
+
+/* Moves the deaths from `from` on to the stack, the first of them to its top. */
+static void take_derived(struct lev_vhost *v, size_t from, struct lev_deaths *s)
+{
+    while (v->n_dead > from)
+        stack(s, &v->dead[--v->n_dead]);
+}
+
+static void route_stack(struct lev_vhost *v, struct lev_deaths *s, size_t *left)
+{
+    for (; s->n && *left; --*left) {
+        struct lev_dead d = s->a[--s->n];
+        size_t before = v->n_dead;
+        route_and_forget(&d);
+        take_derived(v, before, s);
+    }
+}
+
+/* Routes a death's children, all of them; their children in turn as far as the run may. */
+static void route_children(struct lev_vhost *v, struct lev_deaths *children,
+                           struct lev_deaths *deep)
+{
+    while (children->n) {
+        struct lev_dead d = children->a[--children->n];
+        size_t before = v->n_dead;
+        route_and_forget(&d);
+        take_derived(v, before, deep);
+        route_stack(v, deep, &v->deaths_left);
+        for (size_t i = 0; i < deep->n; i++)
+            stack(&v->put_off, &deep->a[i]);
+        deep->n = 0;
+    }
+}
+
+void lev_dead_letters_begin(struct lev_vhost *v)
+{
+    v->deaths_left = DEEP_MAX;
+}
+
 void lev_dead_letters_route(struct lev_vhost *v)
 {
-    for (size_t i = 0; i < v->n_dead; i++) {
+    struct lev_deaths children = {0}, deep = {0};
+    size_t n = v->n_dead;
+    for (size_t i = 0; i < n; i++) {
         struct lev_dead d = v->dead[i]; /* the array may grow and move while it is routed */
-        bool routed = !(d.kept && d.queue->deleted) && route_one(&d);
-        if (d.kept)
-            end_kept(&d, routed);
-        lev_parked_deinit(&d.p);
-        lev_queue_unref(&d.queue);
+        route_and_forget(&d);
+        take_derived(v, n, &children);
+        route_children(v, &children, &deep);
     }
     v->n_dead = 0;
+    free(children.a);
+    free(deep.a);
+}
+
+bool lev_dead_letters_go_on(struct lev_vhost *v)
+{
+    size_t left = PUT_OFF_MAX;
+    route_stack(v, &v->put_off, &left);
+    return v->put_off.n > 0;
+}
+
+static void drop(struct lev_dead *d, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        lev_parked_deinit(&d[i].p);
+        lev_queue_unref(&d[i].queue);
+    }
+    free(d);
 }
 
 void lev_dead_letters_drop(struct lev_vhost *v)
 {
-    for (size_t i = 0; i < v->n_dead; i++) {
-        lev_parked_deinit(&v->dead[i].p);
-        lev_queue_unref(&v->dead[i].queue);
-    }
-    free(v->dead);
+    drop(v->dead, v->n_dead);
+    drop(v->put_off.a, v->put_off.n);
     v->dead = NULL;
     v->n_dead = v->cap_dead = 0;
+    v->put_off = (struct lev_deaths){0};
 }

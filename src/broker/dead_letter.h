@@ -5,6 +5,10 @@
  * within the same hold of the lock, so both are in one batch of the store: after a crash the
  * message is in one of the two queues, never in neither.
  *
+ * A copy that a queue gives up at once (TTL 0, length 0) dies again in the same run. As n such
+ * queues that lead to each other make n! copies of one message, a run routes all deaths and those
+ * they bring about, but of what these bring about only so many, and leaves the rest to later runs.
+ *
  * At-least-once, of a quorum queue with overflow reject-publish: a message that its exchange cannot
  * route (or that is not there), or that a target refuses, is not given up but parked (park.h), and
  * offered again until every target has its copy. A target that took it does not get it twice,
@@ -33,6 +37,12 @@ struct lev_dead {
     bool kept;               /* not settled until it is routed */
 };
 
+/* A stack of deaths. */
+struct lev_deaths {
+    struct lev_dead *a;
+    size_t n, cap;
+};
+
 /* The queue does not let go of its dead before they are elsewhere: at-least-once. */
 bool lev_dead_letter_keeps(const struct lev_queue *q);
 
@@ -46,8 +56,12 @@ void lev_dead_letter_again(struct lev_queue *q, const struct lev_parked *p);
 /* A delivery comes back, failed or merely given back: to its place, at once or after the queue's
  * delay, or given up beyond the delivery limit. Takes e's message reference. */
 void lev_retry(struct lev_queue *q, struct lev_entry *e, bool failed);
-/* Routes all that waits, and what that in turn gives up. */
+/* A run begins: so many deaths of the third generation and later may be routed. */
+void lev_dead_letters_begin(struct lev_vhost *v);
+/* Routes all that waits, and what that in turn gives up: beyond the bound, in later runs. */
 void lev_dead_letters_route(struct lev_vhost *v);
+/* The run ends: routes a few of those put off. True when more are left. */
+bool lev_dead_letters_go_on(struct lev_vhost *v);
 /* Forgets what waits: the vhost ends. */
 void lev_dead_letters_drop(struct lev_vhost *v);
 

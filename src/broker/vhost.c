@@ -174,6 +174,7 @@ static bool something_to_write(const struct lev_vhost *v)
 
 void lev_vhost_settle_queues(struct lev_vhost *v)
 {
+    lev_dead_letters_begin(v);
     for (size_t n = 0; v->n_dead || (n < KICKS_MAX && !lev_list_empty(&v->kicked)); n++) {
         lev_dead_letters_route(v);
         if (lev_list_empty(&v->kicked))
@@ -182,7 +183,8 @@ void lev_vhost_settle_queues(struct lev_vhost *v)
         lev_list_remove(&q->kick_node);
         lev_queue_dispatch(q);
     }
-    if (!lev_list_empty(&v->kicked))
+    bool more = v->put_off.n && lev_dead_letters_go_on(v);
+    if (more || !lev_list_empty(&v->kicked))
         lev_timer_set(&v->timers, &v->again, lev_vhost_now(v));
 }
 
