@@ -17,7 +17,8 @@ _MECHANISMS = re.compile(r'mechanisms="([^"]*)"')
 def normalise(lines, token):
     """Replace what differs from run to run: this script's token, generated names (numbered in order
     of appearance, so that identity stays visible), pids, times of death, the values that tell
-    products apart, and the line breaks Erlang's pretty printer puts into long terms of a reply-text."""
+    products apart, and the line breaks Erlang's pretty printer puts into long terms of a
+    reply-text."""
     seen = {}
 
     def generated(m):

@@ -1,8 +1,8 @@
 """What scenarios about time, limits and dead letters share: waiting, and messages shown by meaning.
 
 RabbitMQ 3.10 and 4 write the headers of dead letters differently (order of keys, x-last-death-*),
-so these scenarios take messages unrecorded and record what they say: see fetch(). A few scenarios of
-dead_letter.py record whole headers and so pin the difference itself.
+so these scenarios take messages unrecorded and record what they say: see fetch(). A few scenarios
+of dead_letter.py record whole headers and so pin the difference itself.
 """
 
 import time

@@ -28,7 +28,7 @@ static void requeue_all(struct lev_chan *ch)
     for (size_t i = l->len; i-- > 0;) {
         struct lev_unacked *u = &l->a[l->first + i];
         if (u->queue)
-            lev_chan_apply(ch, u, LEV_SETTLE_REQUEUE);
+            lev_chan_apply(ch, u, LEV_SETTLE_FAIL);
     }
     l->len = l->first = 0;
 }
@@ -194,8 +194,8 @@ void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle 
 {
     struct lev_queue *q = u->queue;
     struct lev_consumer *c = u->consumer;
-    if (how == LEV_SETTLE_REQUEUE)
-        lev_retry(q, &u->e);
+    if (how == LEV_SETTLE_REQUEUE || how == LEV_SETTLE_FAIL)
+        lev_retry(q, &u->e, how == LEV_SETTLE_FAIL);
     else if (how == LEV_SETTLE_REJECT)
         lev_dead_letter(q, &u->e, LEV_DEATH_REJECTED);
     else

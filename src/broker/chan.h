@@ -18,7 +18,13 @@
 struct lev_queue;
 
 /* How a delivery was settled. */
-enum lev_settle { LEV_SETTLE_ACK, LEV_SETTLE_REQUEUE, LEV_SETTLE_REJECT };
+enum lev_settle {
+    LEV_SETTLE_ACK,
+    LEV_SETTLE_REQUEUE, /* given back */
+    LEV_SETTLE_REJECT,
+    LEV_SETTLE_FAIL, /* back, because its delivery failed: rejected with requeue, or the channel is
+                        gone */
+};
 
 struct lev_unacked {
     struct lev_queue *queue;       /* counted reference; NULL: settled */

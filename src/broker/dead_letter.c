@@ -9,29 +9,85 @@
 
 enum { KEYS_MAX = 64 };
 
-void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_death reason)
+/* Deaths of the third generation and later that one run routes; of those put off, how many each
+ * later run. */
+enum { DEEP_MAX = 8192, PUT_OFF_MAX = 1024 };
+
+/* No message is held back longer than this. */
+static const uint64_t DELAY_MAX_MS = UINT64_C(315360000000);
+
+bool lev_dead_letter_keeps(const struct lev_queue *q)
+{
+    const struct lev_queue_settings *s = &q->top->settings;
+    return s->at_least_once && s->has_dlx && s->type == LEV_QUEUE_QUORUM &&
+           s->overflow == LEV_REJECT_PUBLISH;
+}
+
+static void push(struct lev_queue *q, const struct lev_parked *p, bool kept)
 {
     struct lev_vhost *v = q->vhost;
-    if (!q->top->settings.has_dlx || q->deleted)
-        return;
     if (v->n_dead == v->cap_dead) {
         v->cap_dead = v->cap_dead ? v->cap_dead * 2 : 64;
         v->dead = lev_xrealloc(v->dead, v->cap_dead * sizeof(*v->dead));
     }
-    v->dead[v->n_dead++] = (struct lev_dead){
-        .msg = lev_msg_ref(msg), .queue = lev_queue_ref(q->top), .reason = reason};
+    v->dead[v->n_dead++] = (struct lev_dead){.p = *p, .queue = lev_queue_ref(q->top), .kept = kept};
+}
+
+void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_death reason)
+{
+    const struct lev_parked p = {.e.msg = msg, .reason = (uint8_t)reason};
+    if (!q->top->settings.has_dlx || q->deleted)
+        return;
+    lev_msg_ref(msg);
+    push(q, &p, false);
 }
 
 void lev_dead_letter(struct lev_queue *q, const struct lev_entry *e, enum lev_death reason)
 {
-    lev_dead_letter_msg(q, e->msg, reason);
-    lev_queue_settled(q, e);
+    const struct lev_parked p = {.e = *e, .size = e->msg->body_len, .reason = (uint8_t)reason};
+    if (q->deleted || !lev_dead_letter_keeps(q)) {
+        lev_dead_letter_msg(q, e->msg, reason);
+        lev_queue_settled(q, e);
+        return;
+    }
+    lev_msg_ref(e->msg);
+    push(q, &p, true);
 }
 
-void lev_retry(struct lev_queue *q, struct lev_entry *e)
+void lev_dead_letter_again(struct lev_queue *q, const struct lev_parked *p)
+{
+    push(q, p, true);
+}
+
+/* --- retrying --- */
+
+/* How long a message with this many returns is held back. */
+static uint64_t delay_of(const struct lev_queue_settings *s, unsigned returns, bool failed)
+{
+    enum lev_retry_type skipped = failed ? LEV_RETRY_RETURNED : LEV_RETRY_FAILED;
+    if (s->retry_type == LEV_RETRY_DISABLED || s->retry_type == skipped)
+        return 0;
+    uint64_t longest = s->retry_max_ms < DELAY_MAX_MS ? s->retry_max_ms : DELAY_MAX_MS;
+    return s->retry_min_ms > longest / returns ? longest : s->retry_min_ms * returns;
+}
+
+/* Until then; what expires meanwhile comes back to do so. */
+static void hold(struct lev_queue *q, struct lev_entry *e, uint64_t delay_ms)
+{
+    struct lev_parked p = {
+        .e = *e, .due_ms = lev_vhost_now(q->vhost) + delay_ms, .size = e->msg->body_len};
+    if (e->expires_ms && e->expires_ms < p.due_ms)
+        p.due_ms = e->expires_ms;
+    e->msg = NULL;
+    lev_park_put(q, LEV_PARK_RETRY, &p);
+}
+
+void lev_retry(struct lev_queue *q, struct lev_entry *e, bool failed)
 {
     const struct lev_queue_settings *s = &q->top->settings;
-    if (s->type == LEV_QUEUE_QUORUM && !q->deleted) {
+    bool counted = s->type == LEV_QUEUE_QUORUM || s->retry_type != LEV_RETRY_DISABLED;
+    uint64_t delay_ms = 0;
+    if (counted && !q->deleted) {
         if (e->count < UINT16_MAX)
             e->count++;
         if (e->count > s->delivery_limit) {
@@ -40,8 +96,12 @@ void lev_retry(struct lev_queue *q, struct lev_entry *e)
             return;
         }
         lev_queue_count_changed(q, e);
+        delay_ms = delay_of(s, e->count, failed);
     }
-    lev_queue_requeue(q, e);
+    if (delay_ms)
+        hold(q, e, delay_ms);
+    else
+        lev_queue_requeue(q, e);
 }
 
 /* --- routing --- */
@@ -56,50 +116,178 @@ static size_t keys_of(const struct lev_queue *q, const struct lev_msg *m, struct
     return lev_death_cc(m, keys, 1, KEYS_MAX);
 }
 
-static void publish_dead(struct lev_exchange *x, const struct lev_dead *d, struct lev_msg *msg,
+static bool took(const struct lev_parked *p, const struct lev_queue *to)
+{
+    for (uint32_t i = 0; i < p->n_took; i++)
+        if (p->took[i] == to)
+            return true;
+    return false;
+}
+
+static void note_taken(struct lev_parked *p, struct lev_queue *to)
+{
+    p->took = lev_xrealloc(p->took, (p->n_took + 1) * sizeof(struct lev_queue *));
+    p->took[p->n_took++] = lev_queue_ref(to);
+}
+
+/* True when there are targets and none refused. */
+static bool publish_dead(struct lev_exchange *x, struct lev_dead *d, struct lev_msg *msg,
                          const struct lev_bytes *keys, size_t n_keys)
 {
     struct lev_vhost *v = d->queue->vhost;
+    size_t targets = 0, refused = 0;
     const struct lev_route *r = lev_vhost_route(v, x, msg, keys, n_keys, lev_msg_headers(msg));
     for (size_t i = 0; i < r->n; i++) {
         struct lev_queue *to = LEV_CONTAINER(r->dests[i], struct lev_queue, dest);
-        if (d->reason == LEV_DEATH_REJECTED || !lev_death_cycle(msg, to->dest.name))
-            lev_queue_publish(to, msg);
+        if (d->p.reason != LEV_DEATH_REJECTED && lev_death_cycle(msg, to->dest.name))
+            continue;
+        targets++;
+        if (took(&d->p, to))
+            continue;
+        if (lev_queue_publish(to, msg) == LEV_QUEUE_REJECTED)
+            refused++;
+        else if (d->kept)
+            note_taken(&d->p, to);
     }
+    return (targets > 0 || v->effects.held) && !refused;
 }
 
-static void route_one(struct lev_dead *d)
+/* True when it is where it should be. */
+static bool route_one(struct lev_dead *d)
 {
     struct lev_vhost *v = d->queue->vhost;
     struct lev_queue *q = d->queue;
     struct lev_bytes keys[KEYS_MAX];
     struct lev_exchange *x = lev_exchange_get(v->topology, q->settings.dlx);
     if (!x || !q->settings.has_dlx)
-        return;
-    size_t n = keys_of(q, d->msg, keys);
+        return false;
+    size_t n = keys_of(q, d->p.e.msg, keys);
     struct lev_death_info info = {.queue = q->dest.name,
-                                  .reason = lev_death_word(d->reason),
+                                  .reason = lev_death_word((enum lev_death)d->p.reason),
                                   .time_s = lev_vhost_now(v) / 1000,
                                   .exchange = q->settings.dlx,
                                   .key = keys[0],
                                   .new_key = q->settings.has_dlrk};
-    struct lev_msg *msg = lev_death_message(d->msg, &info);
+    struct lev_msg *msg = lev_death_message(d->p.e.msg, &info);
     if (!msg) {
-        lev_log_error("queue %.*s: out of memory dead-lettering a message; it is dropped",
-                      LEV_FMT(q->dest.name));
+        lev_log_error("queue %.*s: out of memory dead-lettering a message", LEV_FMT(q->dest.name));
+        return false;
+    }
+    bool routed = publish_dead(x, d, msg, keys, n);
+    lev_msg_unref(&msg);
+    return routed;
+}
+
+/* What the queue still has: it is done with, or has to wait. */
+static void end_kept(struct lev_dead *d, bool routed)
+{
+    struct lev_queue *q = d->queue;
+    if (q->deleted)
+        return;
+    if (!routed && lev_dead_letter_keeps(q)) {
+        d->p.due_ms = lev_vhost_now(q->vhost) + LEV_PARK_DEAD_MS;
+        lev_park_put(q, LEV_PARK_DEAD, &d->p);
+        d->p = (struct lev_parked){0};
         return;
     }
-    publish_dead(x, d, msg, keys, n);
-    lev_msg_unref(&msg);
+    lev_queue_settled(q, &d->p.e);
+    lev_park_progress(q);
+}
+
+static void route_and_forget(struct lev_dead *d)
+{
+    bool routed = !(d->kept && d->queue->deleted) && route_one(d);
+    if (d->kept)
+        end_kept(d, routed);
+    lev_parked_deinit(&d->p);
+    lev_queue_unref(&d->queue);
+}
+
+/* --- what deaths bring about: depth first, so that memory stays small and order is kept --- */
+
+static void stack(struct lev_deaths *s, const struct lev_dead *d)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? s->cap * 2 : 64;
+        s->a = lev_xrealloc(s->a, s->cap * sizeof(*s->a));
+    }
+    s->a[s->n++] = *d;
+}
+
+/* Moves the deaths from `from` on to the stack, the first of them to its top. */
+static void take_derived(struct lev_vhost *v, size_t from, struct lev_deaths *s)
+{
+    while (v->n_dead > from)
+        stack(s, &v->dead[--v->n_dead]);
+}
+
+static void route_stack(struct lev_vhost *v, struct lev_deaths *s, size_t *left)
+{
+    for (; s->n && *left; --*left) {
+        struct lev_dead d = s->a[--s->n];
+        size_t before = v->n_dead;
+        route_and_forget(&d);
+        take_derived(v, before, s);
+    }
+}
+
+/* Routes a death's children, all of them; their children in turn as far as the run may. */
+static void route_children(struct lev_vhost *v, struct lev_deaths *children,
+                           struct lev_deaths *deep)
+{
+    while (children->n) {
+        struct lev_dead d = children->a[--children->n];
+        size_t before = v->n_dead;
+        route_and_forget(&d);
+        take_derived(v, before, deep);
+        route_stack(v, deep, &v->deaths_left);
+        for (size_t i = 0; i < deep->n; i++)
+            stack(&v->put_off, &deep->a[i]);
+        deep->n = 0;
+    }
+}
+
+void lev_dead_letters_begin(struct lev_vhost *v)
+{
+    v->deaths_left = DEEP_MAX;
 }
 
 void lev_dead_letters_route(struct lev_vhost *v)
 {
-    for (size_t i = 0; i < v->n_dead; i++) {
+    struct lev_deaths children = {0}, deep = {0};
+    size_t n = v->n_dead;
+    for (size_t i = 0; i < n; i++) {
         struct lev_dead d = v->dead[i]; /* the array may grow and move while it is routed */
-        route_one(&d);
-        lev_msg_unref(&d.msg);
-        lev_queue_unref(&d.queue);
+        route_and_forget(&d);
+        take_derived(v, n, &children);
+        route_children(v, &children, &deep);
     }
     v->n_dead = 0;
+    free(children.a);
+    free(deep.a);
+}
+
+bool lev_dead_letters_go_on(struct lev_vhost *v)
+{
+    size_t left = PUT_OFF_MAX;
+    route_stack(v, &v->put_off, &left);
+    return v->put_off.n > 0;
+}
+
+static void drop(struct lev_dead *d, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        lev_parked_deinit(&d[i].p);
+        lev_queue_unref(&d[i].queue);
+    }
+    free(d);
+}
+
+void lev_dead_letters_drop(struct lev_vhost *v)
+{
+    drop(v->dead, v->n_dead);
+    drop(v->put_off.a, v->put_off.n);
+    v->dead = NULL;
+    v->n_dead = v->cap_dead = 0;
+    v->put_off = (struct lev_deaths){0};
 }

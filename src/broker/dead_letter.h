@@ -3,11 +3,21 @@
  *
  * Giving up settles the message in its queue at once; its copy is routed at the end of the run,
  * within the same hold of the lock, so both are in one batch of the store: after a crash the
- * message is in one of the two queues, never in neither. */
+ * message is in one of the two queues, never in neither.
+ *
+ * A copy that a queue gives up at once (TTL 0, length 0) dies again in the same run. As n such
+ * queues that lead to each other make n! copies of one message, a run routes all deaths and those
+ * they bring about, but of what these bring about only so many, and leaves the rest to later runs.
+ *
+ * At-least-once, of a quorum queue with overflow reject-publish: a message that its exchange cannot
+ * route (or that is not there), or that a target refuses, is not given up but parked (park.h), and
+ * offered again until every target has its copy. A target that took it does not get it twice,
+ * unless a restart comes between. Where another setting makes it at-most-once meanwhile, the next
+ * offer is the last. */
 #ifndef LEV_BROKER_DEAD_LETTER_H
 #define LEV_BROKER_DEAD_LETTER_H
 
-#include "broker/entry.h"
+#include "broker/park.h"
 
 struct lev_queue;
 struct lev_vhost;
@@ -22,20 +32,37 @@ enum lev_death {
 
 /* A death that waits to be routed. */
 struct lev_dead {
-    struct lev_msg *msg;     /* owned reference */
+    struct lev_parked p;     /* owned */
     struct lev_queue *queue; /* counted reference */
-    enum lev_death reason;
+    bool kept;               /* not settled until it is routed */
 };
+
+/* A stack of deaths. */
+struct lev_deaths {
+    struct lev_dead *a;
+    size_t n, cap;
+};
+
+/* The queue does not let go of its dead before they are elsewhere: at-least-once. */
+bool lev_dead_letter_keeps(const struct lev_queue *q);
 
 /* The queue gives e up: settles it and has it dead-lettered. Does not touch e's message reference.
  */
 void lev_dead_letter(struct lev_queue *q, const struct lev_entry *e, enum lev_death reason);
 /* The same for a message that never was in the queue (reject-publish-dlx, TTL 0). */
 void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_death reason);
-/* A failed delivery: back to its place, or given up beyond the delivery limit. Takes e's message
- * reference. */
-void lev_retry(struct lev_queue *q, struct lev_entry *e);
-/* Routes all that waits, and what that in turn gives up. */
+/* Offers a parked one again; takes what it owns. */
+void lev_dead_letter_again(struct lev_queue *q, const struct lev_parked *p);
+/* A delivery comes back, failed or merely given back: to its place, at once or after the queue's
+ * delay, or given up beyond the delivery limit. Takes e's message reference. */
+void lev_retry(struct lev_queue *q, struct lev_entry *e, bool failed);
+/* A run begins: so many deaths of the third generation and later may be routed. */
+void lev_dead_letters_begin(struct lev_vhost *v);
+/* Routes all that waits, and what that in turn gives up: beyond the bound, in later runs. */
 void lev_dead_letters_route(struct lev_vhost *v);
+/* The run ends: routes a few of those put off. True when more are left. */
+bool lev_dead_letters_go_on(struct lev_vhost *v);
+/* Forgets what waits: the vhost ends. */
+void lev_dead_letters_drop(struct lev_vhost *v);
 
 #endif

@@ -158,6 +158,15 @@ static int check_flags(const struct lev_queue *q, bool if_unused, bool if_empty,
         LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name), if_unused ? "if-unused" : "if-empty");
 }
 
+/* Messages held for a retry. */
+static uint64_t held(const struct lev_queue *q)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < q->n_levels; i++)
+        n += lev_park_count(q->levels[i], LEV_PARK_RETRY);
+    return n;
+}
+
 int lev_queue_delete(struct lev_client *c, struct lev_bytes name, bool if_unused, bool if_empty,
                      uint64_t *count_r, struct lev_error *err)
 {
@@ -167,11 +176,11 @@ int lev_queue_delete(struct lev_client *c, struct lev_bytes name, bool if_unused
         return 0;
     if (check_owner(q, c, err) < 0 || check_flags(q, if_unused, if_empty, err) < 0)
         return -1;
-    bool used = if_unused && q->n_consumers, full = if_empty && lev_queue_ready(q);
+    bool used = if_unused && q->n_consumers, full = if_empty && (lev_queue_ready(q) || held(q));
     if (used || full)
         return lev_fail(err, LEV_PRECONDITION_FAILED, "queue '%.*s' in vhost '%.*s' %s",
                         LEV_FMT(name), LEV_FMT(c->vhost->name), used ? "in use" : "not empty");
-    *count_r = lev_queue_ready(q);
+    *count_r = lev_queue_ready(q) + held(q);
     lev_queue_destroy(q);
     return 0;
 }
@@ -215,6 +224,7 @@ void lev_queue_destroy(struct lev_queue *q)
         lev_list_remove(&q->levels[i]->unread_node);
     }
     lev_queue_purge(q);
+    lev_park_purge(q, LEV_PARK_DEAD);
     for (unsigned i = 0; i < q->n_levels; i++)
         if (q->levels[i] != q)
             delete_stored(q->levels[i]);

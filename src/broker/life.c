@@ -44,6 +44,7 @@ static void release(struct lev_queue *q)
     lev_timer_clear(&q->vhost->timers, &q->expiry);
     lev_timer_clear(&q->vhost->timers, &q->disuse);
     lev_timer_clear(&q->vhost->timers, &q->pace);
+    lev_park_deinit(q);
     lev_entries_deinit(&q->front);
     lev_entries_deinit(&q->tail);
     lev_settings_deinit(&q->settings);

@@ -65,7 +65,9 @@ bool lev_limits_refuse(struct lev_queue *q, struct lev_msg *msg)
     const struct lev_queue_settings *s = &q->settings;
     if (s->overflow == LEV_DROP_HEAD)
         return false;
-    if (q->ready + 1 <= s->max_length && q->ready_bytes + msg->body_len <= s->max_length_bytes)
+    uint64_t n = q->ready + lev_park_count(q, LEV_PARK_DEAD);
+    uint64_t bytes = q->ready_bytes + lev_park_bytes(q, LEV_PARK_DEAD);
+    if (n + 1 <= s->max_length && bytes + msg->body_len <= s->max_length_bytes)
         return false;
     if (s->overflow == LEV_REJECT_PUBLISH_DLX)
         lev_dead_letter_msg(q, msg, LEV_DEATH_MAXLEN);

@@ -49,6 +49,7 @@ libbroker_a_SOURCES += \
 	src/broker/limits.c src/broker/limits.h \
 	src/broker/names.c src/broker/names.h \
 	src/broker/pace.c src/broker/pace.h \
+	src/broker/park.c src/broker/park.h \
 	src/broker/patrol.c \
 	src/broker/policy.c src/broker/policy.h \
 	src/broker/policy_keys.c src/broker/policy_keys.h \

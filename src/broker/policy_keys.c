@@ -132,6 +132,12 @@ static const struct key {
         {"dead-letter-routing-key", string, "dead letter routing key", SQ, NO_OPERATOR},
     [LEV_POLICY_DEAD_LETTER_STRATEGY] =
         {"dead-letter-strategy", strategy, "dead letter strategy", CQ | SQ, NO_OPERATOR},
+    [LEV_POLICY_DELAYED_RETRY_MAX] =
+        {"delayed-retry-max", not_negative, "delayed retry maximum", SQ, NO_OPERATOR},
+    [LEV_POLICY_DELAYED_RETRY_MIN] =
+        {"delayed-retry-min", not_negative, "delayed retry minimum", SQ, NO_OPERATOR},
+    [LEV_POLICY_DELAYED_RETRY_TYPE] =
+        {"delayed-retry-type", retry_type, "delayed retry type", SQ, NO_OPERATOR},
     [LEV_POLICY_DELIVERY_LIMIT] =
         {"delivery-limit", integer, "delivery limit", CQ | SQ, LIMIT},
     [LEV_POLICY_EXPIRES] =
@@ -146,9 +152,6 @@ static const struct key {
         {"overflow", overflow, "overflow value", SQ, OPERATORS},
 
     {"consumer-disconnected-timeout", not_negative, "consumer timeout", 0, NO_OPERATOR},
-    {"delayed-retry-max", not_negative, "delayed retry maximum", SQ, NO_OPERATOR},
-    {"delayed-retry-min", not_negative, "delayed retry minimum", SQ, NO_OPERATOR},
-    {"delayed-retry-type", retry_type, "delayed retry type", SQ, NO_OPERATOR},
     {"federation-upstream", any, NULL, 0, NO_OPERATOR},
     {"federation-upstream-pattern", any, NULL, 0, NO_OPERATOR},
     {"federation-upstream-set", any, NULL, 0, NO_OPERATOR},

@@ -59,6 +59,17 @@ void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
     lev_vhost_mark(v, q);
 }
 
+void lev_queue_settled_unread(struct lev_queue *q, const struct lev_entry *e, uint32_t size)
+{
+    if (q->deleted)
+        return;
+    q->stored_live--;
+    lev_vhost_op(
+        q->vhost,
+        &(struct lev_op){.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos, .size = size});
+    lev_vhost_mark(q->vhost, q);
+}
+
 void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
 {
     if (!(e->flags & LEV_ENTRY_STORED))
@@ -268,7 +279,8 @@ uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
         e.expires_ms = lev_limits_expiry(q->top, msg);
     if (!q->top->ready)
         c = next_consumer(q->top);
-    if (!c && e.expires_ms && e.expires_ms <= lev_vhost_now(q->vhost)) {
+    if (!c && e.expires_ms && e.expires_ms <= lev_vhost_now(q->vhost) &&
+        !lev_dead_letter_keeps(q)) {
         lev_dead_letter_msg(q, msg, LEV_DEATH_EXPIRED); /* TTL 0 and nobody ready */
         lev_msg_unref(&msg);
         return batch;
@@ -368,8 +380,10 @@ static void purge_level(struct lev_queue *q)
 uint64_t lev_queue_purge(struct lev_queue *q)
 {
     uint64_t n = lev_queue_ready(q);
-    for (unsigned i = 0; i < q->n_levels; i++)
+    for (unsigned i = 0; i < q->n_levels; i++) {
+        n += lev_park_purge(q->levels[i], LEV_PARK_RETRY);
         purge_level(q->levels[i]);
+    }
     if (q->dedup)
         lev_dedup_purged(q);
     lev_limits_arm(q);

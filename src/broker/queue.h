@@ -21,6 +21,7 @@
 
 #include "broker/chan.h"
 #include "broker/consumer.h"
+#include "broker/park.h"
 #include "broker/settings.h"
 #include "broker/timer.h"
 #include "broker/topology.h"
@@ -55,7 +56,8 @@ struct lev_queue {
     uint64_t delivered_to; /* every position ever handed out is below it */
     uint64_t reserved_to;  /* delivered_to as the store was last told, with a reserve */
     uint64_t stored_live;  /* durable rows not settled, in any batch */
-    uint64_t unacked;
+    uint64_t unacked;      /* with channels or parked */
+    struct lev_park *park[LEV_PARK_KINDS]; /* owned; NULL: nothing was parked yet */
 
     struct lev_list consumers;  /* queue_node */
     struct lev_list ready_list; /* ready_node, by priority, round robin within */
@@ -124,7 +126,10 @@ void lev_queue_kick(struct lev_queue *q);
 void lev_queue_requeue(struct lev_queue *q, struct lev_entry *e);
 /* A message is finished with: tells the store. Does not touch the message reference. */
 void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e);
-/* Removes all ready messages; returns how many. */
+/* The same for a message of a durable queue that is long durable and whose body of that size is not
+ * in memory. */
+void lev_queue_settled_unread(struct lev_queue *q, const struct lev_entry *e, uint32_t size);
+/* Removes all messages that are ready or held for a retry; returns how many. */
 uint64_t lev_queue_purge(struct lev_queue *q);
 /* Takes the first ready message that has not expired and is in memory: true with *e_r (its
  * reference passes) and the level it comes from. */

@@ -102,6 +102,15 @@ static bool strategy(const struct lev_value *v, char *term, size_t cap)
     return one_of(v, words);
 }
 
+static bool retry_type(const struct lev_value *v, char *term, size_t cap)
+{
+    static const char *const words[] = {"disabled", "all", "failed", "returned", NULL};
+    if (!has_type(v, 'S', term, cap))
+        return false;
+    snprintf(term, cap, "invalid_delayed_retry_type");
+    return one_of(v, words);
+}
+
 static bool mode(const struct lev_value *v, char *term, size_t cap)
 {
     static const char *const words[] = {"default", "lazy", NULL};
@@ -172,6 +181,9 @@ static const struct {
     {"x-queue-leader-locator", CQ | QQ | SQ, locator},
     {"x-quorum-initial-group-size", QQ, positive},
     {"x-delivery-limit", QQ, is_int},
+    {"x-delayed-retry-type", CQ | QQ, retry_type},
+    {"x-delayed-retry-min", CQ | QQ, not_negative},
+    {"x-delayed-retry-max", CQ | QQ, not_negative},
     {"x-max-age", SQ, NULL},
     {"x-stream-max-segment-size-bytes", SQ, not_negative},
     {"x-stream-filter-size-bytes", SQ, not_negative},

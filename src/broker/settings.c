@@ -1,7 +1,8 @@
 /* What a queue's arguments and policies come to. See settings.h.
  *
- * Where both have a value: times and lengths, the smaller; dead-lettering, the argument; overflow,
- * the argument, but for a quorum queue the policy; the delivery limit, the smaller that is one. */
+ * Where both have a value: times and lengths, the smaller; dead-lettering and delayed retry, the
+ * argument; overflow, the argument, but for a quorum queue the policy; the delivery limit, the
+ * smaller that is one. */
 #include "broker/settings.h"
 
 #include "amqp/table.h"
@@ -89,6 +90,35 @@ static uint64_t delivery_limit_of(const struct sources *s, enum lev_queue_type t
     return limit < 0 ? LEV_UNLIMITED : (uint64_t)limit;
 }
 
+static enum lev_retry_type retry_type_of(const struct sources *s)
+{
+    struct lev_bytes word;
+    text(s, "x-delayed-retry-type", LEV_POLICY_DELAYED_RETRY_TYPE, &word);
+    if (lev_bytes_eq(word, LEV_LIT("all")))
+        return LEV_RETRY_ALL;
+    if (lev_bytes_eq(word, LEV_LIT("failed")))
+        return LEV_RETRY_FAILED;
+    return lev_bytes_eq(word, LEV_LIT("returned")) ? LEV_RETRY_RETURNED : LEV_RETRY_DISABLED;
+}
+
+/* The argument before the policy. */
+static uint64_t number(const struct sources *s, const char *argument, enum lev_policy_key key,
+                       uint64_t otherwise)
+{
+    int64_t n;
+    bool found = argument_number(s, argument, &n) || lev_policy_number(s->policy, key, &n);
+    return found && n >= 0 ? (uint64_t)n : otherwise;
+}
+
+/* Without a minimum there is no delay; without a maximum it grows with every return. */
+static void resolve_retry(const struct sources *s, struct lev_queue_settings *out)
+{
+    out->retry_type = retry_type_of(s);
+    out->retry_min_ms = number(s, "x-delayed-retry-min", LEV_POLICY_DELAYED_RETRY_MIN, 0);
+    out->retry_max_ms =
+        number(s, "x-delayed-retry-max", LEV_POLICY_DELAYED_RETRY_MAX, LEV_UNLIMITED);
+}
+
 /* The arguments that no policy key answers to. */
 static void resolve_fixed(const struct sources *s, struct lev_queue_settings *out)
 {
@@ -120,6 +150,7 @@ void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_va
         text(&s, "x-dead-letter-strategy", LEV_POLICY_DEAD_LETTER_STRATEGY, &strategy) &&
         lev_bytes_eq(strategy, LEV_LIT("at-least-once"));
     out->delivery_limit = delivery_limit_of(&s, out->type);
+    resolve_retry(&s, out);
     resolve_fixed(&s, out);
 }
 

@@ -10,6 +10,11 @@
 
 enum lev_overflow { LEV_DROP_HEAD, LEV_REJECT_PUBLISH, LEV_REJECT_PUBLISH_DLX };
 
+/* Which returned messages are held back: none; all; those of failed deliveries (rejected with
+ * requeue, or lost with their channel); those that a consumer merely gave back (nacked with
+ * requeue, or recovered). */
+enum lev_retry_type { LEV_RETRY_DISABLED, LEV_RETRY_ALL, LEV_RETRY_FAILED, LEV_RETRY_RETURNED };
+
 struct lev_queue_settings {
     enum lev_queue_type type;
     uint64_t message_ttl_ms;
@@ -21,7 +26,9 @@ struct lev_queue_settings {
     bool at_least_once;           /* dead-letter strategy */
     uint64_t delivery_limit;      /* LEV_UNLIMITED: none */
     uint64_t consumer_timeout_ms; /* LEV_UNLIMITED: the server's */
-    unsigned max_priority;        /* levels above 0; 0: not a priority queue */
+    enum lev_retry_type retry_type;
+    uint64_t retry_min_ms, retry_max_ms; /* delayed retry: the first delay, and the longest */
+    unsigned max_priority;               /* levels above 0; 0: not a priority queue */
     bool prioritised;
     bool single_active;
 };

@@ -178,6 +178,7 @@ struct lev_read {
     bool delayed; /* wanted are delayed messages from (from_due, from) on; queue_id and to are not
                    * looked at */
     uint64_t from_due;
+    bool parked; /* the broker's, too */
     /* filled by the store; after a failure, too, items are what is below reached, and sound: */
     int rc;                      /* 0, or LEV_EIO / LEV_ECORRUPT / LEV_ENOMEM */
     struct lev_read_item *items; /* ascending; dead ranges left out; malloc'ed */

@@ -120,17 +120,18 @@ void lev_vhost_free(struct lev_vhost **vp)
     if (!v)
         return;
     drop_marked(v);
+    lev_dead_letters_drop(v);
     lev_topology_free(&v->topology); /* bound queues are still alive */
     LEV_MAP_EACH(slot, &v->queues)
     {
         struct lev_queue *q = slot->value;
+        lev_park_deinit(q); /* may refer to others, and to itself */
         lev_queue_drop_levels(q);
         lev_queue_unref(&q);
     }
     lev_timers_deinit(&v->timers);
     lev_delays_deinit(&v->delays);
     free(v->effects.ids);
-    free(v->dead);
     lev_policy_set_free(&v->policies);
     lev_map_deinit(&v->queues);
     lev_map_deinit(&v->reply_chans);
@@ -173,6 +174,7 @@ static bool something_to_write(const struct lev_vhost *v)
 
 void lev_vhost_settle_queues(struct lev_vhost *v)
 {
+    lev_dead_letters_begin(v);
     for (size_t n = 0; v->n_dead || (n < KICKS_MAX && !lev_list_empty(&v->kicked)); n++) {
         lev_dead_letters_route(v);
         if (lev_list_empty(&v->kicked))
@@ -181,7 +183,8 @@ void lev_vhost_settle_queues(struct lev_vhost *v)
         lev_list_remove(&q->kick_node);
         lev_queue_dispatch(q);
     }
-    if (!lev_list_empty(&v->kicked))
+    bool more = v->put_off.n && lev_dead_letters_go_on(v);
+    if (more || !lev_list_empty(&v->kicked))
         lev_timer_set(&v->timers, &v->again, lev_vhost_now(v));
 }
 
@@ -399,7 +402,10 @@ static void on_loaded(void *ctx, struct lev_read *r)
     if (r->delayed) {
         lev_delays_loaded(v, r);
     } else {
-        lev_window_loaded(q, r);
+        if (r->parked)
+            lev_park_loaded(q, r);
+        else
+            lev_window_loaded(q, r);
         lev_queue_unref(&q);
     }
     lev_vhost_end_run(v);
@@ -486,7 +492,8 @@ void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
     {
         const struct lev_queue *q = slot->value;
         out->ready += lev_queue_ready(q);
-        out->unacked += q->unacked;
+        for (unsigned i = 0; i < q->n_levels; i++)
+            out->unacked += q->levels[i]->unacked;
     }
     lev_vhost_unlock(v);
 }

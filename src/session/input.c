@@ -179,7 +179,7 @@ static bool quick_settle(struct lev_conn *c, struct lev_channel *ch, struct lev_
         add_settle(c, ch, tag, bit0, LEV_SETTLE_ACK, LEV_M_BASIC_ACK);
         return true;
     case 90:
-        add_settle(c, ch, tag, false, bit0 ? LEV_SETTLE_REQUEUE : LEV_SETTLE_REJECT,
+        add_settle(c, ch, tag, false, bit0 ? LEV_SETTLE_FAIL : LEV_SETTLE_REJECT,
                    LEV_M_BASIC_REJECT);
         return true;
     case 120:

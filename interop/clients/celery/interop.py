@@ -98,7 +98,7 @@ def queue_by_priority(tasks):
 
 
 def check_order(results):
-    """The worker takes one at a time: the highest priority first, in order of sending within one."""
+    """The worker takes one at a time: highest priority first, in order of sending within one."""
     turns = [result.get(timeout=WAIT_S) for result in results]
     order = sorted(range(len(turns)), key=turns.__getitem__)
     want = sorted(range(len(turns)), key=lambda n: -min(PRIORITIES[n] or 0, 9))

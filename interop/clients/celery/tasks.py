@@ -13,7 +13,8 @@ from kombu import Exchange, Queue
 RUN = os.environ['INTEROP_RUN']
 QUEUE = RUN + '.tasks'
 URGENT = RUN + '.urgent'
-EXCHANGES = [QUEUE, URGENT, RUN + '.events', RUN + '.control.pidbox', 'reply.%s.control.pidbox' % RUN]
+EXCHANGES = [QUEUE, URGENT, RUN + '.events', RUN + '.control.pidbox',
+             'reply.%s.control.pidbox' % RUN]
 
 TURNS = itertools.count()
 

@@ -187,7 +187,6 @@ def whole_headers(s, props):
 @scenario("dead-letter/headers/second-death")
 def whole_second(s):
     ch = s.channel()
-    q, dead = dead_letters(s, ch, {"x-message-ttl": 0})
     last = ch.declare(s.q("last"))
     mid = ch.declare(s.q("mid"), arguments={"x-dead-letter-exchange": "",
                                             "x-dead-letter-routing-key": last})
@@ -271,10 +270,7 @@ def expiration_once(s):
 
 # ---- routing keys ----
 
-CC = {"CC": ["cc1", "cc2"]}
-
-
-# Headers and the dead-letter routing key; where the keys lead is seen from the queues bound to them.
+# Headers and the dead-letter routing key; where the keys lead is seen from the queues bound.
 @each("dead-letter/keys", {
     "original": ({}, None), "cc": ({"CC": ["cc1", "cc2"]}, None), "fixed": ({}, "fixed"),
     "cc-and-fixed": ({"CC": ["cc1", "cc2"]}, "fixed"), "bcc": ({"BCC": ["cc1"]}, None),
@@ -548,6 +544,23 @@ def cycle_maxlen(s):
     ch.get(q)
 
 
+# Every path that meets no queue twice is taken: so many deaths, each of which the watcher sees.
+@each("dead-letter/cycle/all-to-all", {"three": (3, 5), "six": (6, 326)}, slow=True)
+def cycle_all(s, row):
+    count, seen = row
+    ch, dlx = s.channel(), s.x("dlx")
+    ch.exchange(dlx, "fanout")
+    watcher = ch.declare(s.q("watcher"))
+    ch.bind(watcher, dlx)
+    for i in range(count):
+        ch.bind(ch.declare(s.q("q%d" % i), arguments={"x-dead-letter-exchange": dlx,
+                                                      "x-message-ttl": 0}), dlx)
+    ch.publish(s.queues[1], "m")
+    ch.until_ready(watcher, seen)
+    ch.fence(watcher)
+    ch.declare(watcher, passive=1)
+
+
 def retry(s, ch):
     """Work queue and waiting queue, each the other's dead-letter target."""
     work, wait = s.q("work"), s.q("wait")
@@ -657,7 +670,8 @@ def tx_ttl(s):
     fetch(ch, dead)
 
 
-@each("dead-letter/confirmed", {"zero-ttl": {"x-message-ttl": 0}, "max-length": {"x-max-length": 0}})
+@each("dead-letter/confirmed", {"zero-ttl": {"x-message-ttl": 0},
+                                "max-length": {"x-max-length": 0}})
 def confirmed(s, arguments):
     ch = s.channel()
     q, dead = dead_letters(s, ch, arguments, durable=1)

@@ -8,7 +8,8 @@ from letters import SHORT, sleep_ms
 from registry import each, scenario
 
 QUORUM = {"x-queue-type": "quorum"}
-LIMITED = {"x-delivery-limit": 10}  # from 4.0 on there always is one; without, 3.10 returns to the back
+# From 4.0 on there always is a limit; without one 3.10 puts what is returned at the back.
+LIMITED = {"x-delivery-limit": 10}
 
 
 def quorum(s, arguments=None, ch=None, name="q"):

@@ -4,11 +4,27 @@
 #include <check.h>
 #include <stdio.h>
 
+#include "amqp/table.h"
 #include "base/mem.h"
 
-static uint64_t fixed_clock(void)
+static const uint64_t EPOCH_MS = UINT64_C(1700000000000);
+static uint64_t clock_ms; /* the vhost's clock has no context */
+
+static uint64_t read_clock(void)
 {
-    return UINT64_C(1700000000000);
+    return clock_ms;
+}
+
+uint64_t stage_now(const struct stage *s)
+{
+    (void)s;
+    return clock_ms;
+}
+
+void stage_advance(struct stage *s, uint64_t ms)
+{
+    clock_ms += ms;
+    lev_vhost_tick(s->v);
 }
 
 /* --- the run --- */
@@ -39,7 +55,7 @@ void stage_run(struct stage *s)
 
 static void start(struct stage *s)
 {
-    s->v = lev_vhost_new(LEV_LIT("/"), s->store, fixed_clock);
+    s->v = lev_vhost_new(LEV_LIT("/"), s->store, read_clock);
     lev_vhost_set_windows(s->v, &s->windows);
     lev_store_mem_recover(s->store, &lev_vhost_recovery, s->v);
     lev_store_mem_start(s->store, &lev_vhost_store_client, s->v);
@@ -48,7 +64,9 @@ static void start(struct stage *s)
 
 void stage_init(struct stage *s, const struct lev_windows *windows)
 {
-    *s = (struct stage){.windows = windows ? *windows : lev_windows_default};
+    *s = (struct stage){.windows = windows ? *windows : lev_windows_default,
+                        .expiration_ms = UINT64_MAX};
+    clock_ms = EPOCH_MS;
     s->store = lev_store_mem_new();
     start(s);
 }
@@ -96,6 +114,19 @@ static void delete_queues(struct stage *s)
     lev_vhost_unlock(s->v);
 }
 
+static uint64_t parked(struct stage *s)
+{
+    uint64_t n = 0;
+    LEV_MAP_EACH(slot, &s->v->queues)
+    {
+        const struct lev_queue *q = slot->value;
+        for (unsigned i = 0; i < q->n_levels; i++)
+            n += lev_park_count(q->levels[i], LEV_PARK_RETRY) +
+                 lev_park_count(q->levels[i], LEV_PARK_DEAD);
+    }
+    return n;
+}
+
 void stage_deinit(struct stage *s)
 {
     struct lev_vhost_stats st;
@@ -103,7 +134,7 @@ void stage_deinit(struct stage *s)
     for (int i = 0; i < STAGE_PEERS; i++)
         peer_close(&s->peers[i]);
     lev_vhost_stats(s->v, &st);
-    ck_assert_uint_eq(st.unacked, 0);
+    ck_assert_uint_eq(st.unacked, parked(s));
     stage_check(s);
     delete_queues(s);
     stage_run(s);
@@ -130,7 +161,11 @@ uint64_t stage_ready(struct stage *s, const char *name)
 
 uint64_t stage_unacked(struct stage *s, const char *name)
 {
-    return stage_queue(s, name)->unacked;
+    const struct lev_queue *q = stage_queue(s, name);
+    uint64_t n = 0;
+    for (unsigned i = 0; i < q->n_levels; i++)
+        n += q->levels[i]->unacked;
+    return n;
 }
 
 size_t stage_rows(struct stage *s, const char *name)
@@ -153,18 +188,39 @@ static size_t check_ring(const struct lev_entries *es, uint64_t *pos, uint64_t *
     return bytes;
 }
 
-static uint64_t held_stored(struct stage *s, const struct lev_queue *q)
+struct held {
+    uint64_t n, stored;
+};
+
+static void count_parked(const struct lev_parked *p, size_t n, struct held *h)
 {
-    uint64_t n = 0;
+    h->n += n;
+    for (size_t i = 0; i < n; i++)
+        h->stored += (p[i].e.flags & LEV_ENTRY_STORED) != 0;
+}
+
+/* What channels hold, and what is parked. */
+static struct held held(struct stage *s, const struct lev_queue *q)
+{
+    struct held h = {0};
+    for (int k = 0; k < LEV_PARK_KINDS; k++) {
+        if (!q->park[k])
+            continue;
+        count_parked(q->park[k]->heap, q->park[k]->n, &h);
+        count_parked(q->park[k]->loading, q->park[k]->n_loading, &h);
+    }
     for (int i = 0; i < STAGE_PEERS; i++) {
         for (int c = 1; s->peers[i].open && c <= PEER_CHANNELS; c++) {
             const struct lev_unacked_list *l = &s->peers[i].ch[c].unacked;
-            for (size_t k = 0; s->peers[i].ch[c].client && k < l->len; k++)
-                n += l->a[l->first + k].queue == q &&
-                     (l->a[l->first + k].e.flags & LEV_ENTRY_STORED);
+            for (size_t k = 0; s->peers[i].ch[c].client && k < l->len; k++) {
+                if (l->a[l->first + k].queue != q)
+                    continue;
+                h.n++;
+                h.stored += (l->a[l->first + k].e.flags & LEV_ENTRY_STORED) != 0;
+            }
         }
     }
-    return n;
+    return h;
 }
 
 static size_t check_queue(struct stage *s, const struct lev_queue *q)
@@ -180,7 +236,9 @@ static size_t check_queue(struct stage *s, const struct lev_queue *q)
     bytes += check_ring(&q->tail, &pos, &stored);
     ck_assert_uint_le(pos, q->next_pos);
     ck_assert_uint_le(q->tail_handled, q->tail.len);
-    ck_assert_uint_eq(q->stored_live, stored + q->mid_stored + held_stored(s, q));
+    struct held h = held(s, q);
+    ck_assert_uint_eq(q->stored_live, stored + q->mid_stored + h.stored);
+    ck_assert_uint_eq(q->unacked, h.n);
     if (!q->paged)
         ck_assert_uint_eq(q->mid_count + q->tail.len, 0);
     if (!s->held)
@@ -193,7 +251,9 @@ void stage_check(struct stage *s)
     size_t memory = 0;
     LEV_MAP_EACH(slot, &s->v->queues)
     {
-        memory += check_queue(s, slot->value);
+        const struct lev_queue *q = slot->value;
+        for (unsigned i = 0; i < q->n_levels; i++)
+            memory += check_queue(s, q->levels[i]);
     }
     ck_assert_uint_eq(memory, s->v->memory);
 }
@@ -254,7 +314,14 @@ void peer_open_channel(struct peer *p, int ch)
 
 int peer_declare(struct peer *p, const char *name, const char *flags)
 {
+    return peer_declare_args(p, name, flags, LEV_EMPTY);
+}
+
+int peer_declare_args(struct peer *p, const char *name, const char *flags,
+                      struct lev_bytes arguments)
+{
     struct lev_queue_declare_args a = {.name = lev_bytes_str(name),
+                                       .arguments = arguments,
                                        .passive = strchr(flags, 'p') != NULL,
                                        .durable = strchr(flags, 'd') != NULL,
                                        .exclusive = strchr(flags, 'x') != NULL,
@@ -316,6 +383,8 @@ static struct lev_msg *message(const struct stage *s, const char *exchange, cons
     memset(at, '.', full);
     memcpy(at, body, len);
     m->persistent = persistent;
+    m->expiration_ms = s->expiration_ms;
+    m->priority = s->priority;
     return m;
 }
 
@@ -457,6 +526,12 @@ static size_t item_bytes(const struct lev_out *o)
     }
 }
 
+static int64_t count_of(const struct lev_msg *m)
+{
+    struct lev_value v;
+    return lev_table_get(lev_msg_headers(m), "x-delivery-count", &v) ? v.i : 0;
+}
+
 static void decode(struct event *e, const struct lev_out *o)
 {
     *e = (struct event){.kind = (enum lev_out_kind)o->kind,
@@ -472,6 +547,7 @@ static void decode(struct event *e, const struct lev_out *o)
         while (n < body.len && n < sizeof(e->body) - 1 && body.ptr[n] != '.')
             n++;
         memcpy(e->body, body.ptr, n);
+        e->count = count_of(o->u.msg);
     }
 }
 

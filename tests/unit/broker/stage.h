@@ -24,6 +24,7 @@ struct event {
     uint64_t tag;
     char consumer[16];
     char body[24];
+    int64_t count; /* x-delivery-count; 0: none */
 };
 
 struct peer {
@@ -43,6 +44,8 @@ struct stage {
     struct lev_windows windows;
     struct peer peers[STAGE_PEERS]; /* opened by stage_peer */
     size_t pad;                     /* bodies are filled up to it with dots */
+    uint64_t expiration_ms;         /* of what is published; UINT64_MAX: none */
+    uint8_t priority;               /* the same */
     int held;
     uint64_t runs; /* restarts and crashes so far */
 };
@@ -56,6 +59,9 @@ void stage_deinit(struct stage *s);
 void stage_hold(struct stage *s);
 void stage_release(struct stage *s);
 
+/* The clock goes on, and what is due is done. */
+void stage_advance(struct stage *s, uint64_t ms);
+uint64_t stage_now(const struct stage *s);
 /* Lets the store do all it can. */
 void stage_run(struct stage *s);
 /* The process dies: peers are gone, and what was committed comes back. */
@@ -81,6 +87,8 @@ void peer_open_channel(struct peer *p, int ch);
 /* flags: d durable, a auto-delete, x exclusive, p passive. The calls below give 0, or -1 with
  * p->err. */
 int peer_declare(struct peer *p, const char *name, const char *flags);
+int peer_declare_args(struct peer *p, const char *name, const char *flags,
+                      struct lev_bytes arguments);
 /* flags: u if-unused, e if-empty. Gives the count, or -1. */
 int64_t peer_delete(struct peer *p, const char *name, const char *flags);
 /* The count, or -1. */
