@@ -295,6 +295,12 @@ void lev_perf_connection_rest(struct lev_perf_connection *conn)
     lev_perf_buf_deinit(&conn->out);
 }
 
+void lev_perf_connection_silence(struct lev_perf_connection *conn)
+{
+    conn->out_start = 0;
+    conn->out.len = 0;
+}
+
 void lev_perf_connection_close(struct lev_perf_connection *conn)
 {
     struct lev_perf_frame frame;

@@ -34,6 +34,9 @@ struct lev_perf_connection {
  * way the caller ends with _close. */
 int lev_perf_connection_open(struct lev_perf_connection *conn, const struct lev_perf_uri *uri,
                              const char *name);
+/* Drops what is queued for sending: the stream ended in the middle of a frame. */
+void lev_perf_connection_silence(struct lev_perf_connection *conn);
+
 /* Says goodbye when the connection is sound, waiting ten seconds at most for the answer (the broker
  * first takes in all that was sent), and releases everything; error stays readable. Safe on a
  * connection that never opened and on a closed one. */

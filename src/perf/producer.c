@@ -281,6 +281,8 @@ int lev_perf_producer_body(struct lev_perf_worker *worker)
             worker->run->go_ns + (uint64_t)(p.interval_ns * worker->index / options->producers);
         rv = publish_until_stop(&p);
     }
+    if (p.chunk_left) /* nothing may follow half a frame, not even the answer to a close */
+        lev_perf_connection_silence(&worker->conn);
     lev_perf_template_deinit(&p.template);
     lev_perf_confirm_deinit(&p.confirm);
     return rv;
