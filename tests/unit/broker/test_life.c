@@ -410,7 +410,7 @@ static Suite *suite(void)
     TCase *tc = tcase_create("life");
     int first = (int)from_environment("LEV_SEED", 1);
     tcase_set_timeout(tc, 240);
-    tcase_add_loop_test(tc, like_the_model, first, getenv("LEV_SEED") ? first + 1 : first + 6);
+    tcase_add_loop_test(tc, like_the_model, first, getenv("LEV_SEED") ? first + 1 : first + 10);
     suite_add_tcase(s, tc);
     return s;
 }
