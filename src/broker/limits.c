@@ -74,11 +74,11 @@ bool lev_limits_refuse(struct lev_queue *q, struct lev_msg *msg)
     return true;
 }
 
-/* The level whose head goes first: the highest with messages in memory. */
+/* The level whose head goes first: the highest with messages. */
 static struct lev_queue *level_to_drop(struct lev_queue *q)
 {
     for (unsigned i = q->n_levels; i-- > 1;)
-        if (q->levels[i]->front.len)
+        if (q->levels[i]->ready)
             return q->levels[i];
     return q->levels[0];
 }

@@ -233,8 +233,10 @@ static void enqueue(struct lev_queue *q, struct lev_entry *e)
     joined(q, e);
     if (!lev_list_empty(&q->top->ready_list))
         lev_queue_kick(q);
-    else if (q->limited && lev_limits_exceeded(q->top))
+    else if (q->limited && lev_limits_exceeded(q->top)) {
         lev_limits_trim(q->top);
+        lev_limits_arm(q->top);
+    }
     if (lev_pace_over(q->top, &q->vhost->windows))
         q->vhost->over = q->top;
     if (e->expires_ms && q->ready == 1)

@@ -47,6 +47,7 @@ struct lev_queue {
 
     struct lev_entries front, tail;
     bool paged, loading;
+    bool squeezed; /* memory was short: front gave some of its end back to the middle */
     uint32_t load_gen;
     uint64_t mid_from, mid_to, mid_count, mid_bytes;
     uint64_t mid_stored, mid_stored_bytes; /* of them, durable rows */

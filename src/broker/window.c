@@ -19,18 +19,25 @@ enum { PRESSURE_SHRINK = 64 };
 /* Pause before a failed read is tried again. */
 enum { REREAD_MS = 1000 };
 
+static bool pressed(const struct lev_vhost *v)
+{
+    return v->memory > v->windows.pressure;
+}
+
+static struct lev_windows shrunk(struct lev_windows l)
+{
+    l.max /= PRESSURE_SHRINK;
+    l.keep = l.keep > PRESSURE_SHRINK ? l.keep / PRESSURE_SHRINK : 1;
+    l.max_bytes /= PRESSURE_SHRINK;
+    l.keep_bytes = l.keep_bytes > PRESSURE_SHRINK ? l.keep_bytes / PRESSURE_SHRINK : 1;
+    l.tail_max = 0;
+    return l;
+}
+
 /* The sizes in force. */
 static struct lev_windows limits_of(const struct lev_queue *q)
 {
-    struct lev_windows l = q->vhost->windows;
-    if (q->vhost->memory > l.pressure) {
-        l.max /= PRESSURE_SHRINK;
-        l.keep = l.keep > PRESSURE_SHRINK ? l.keep / PRESSURE_SHRINK : 1;
-        l.max_bytes /= PRESSURE_SHRINK;
-        l.keep_bytes = l.keep_bytes > PRESSURE_SHRINK ? l.keep_bytes / PRESSURE_SHRINK : 1;
-        l.tail_max = 0;
-    }
-    return l;
+    return pressed(q->vhost) ? shrunk(q->vhost->windows) : q->vhost->windows;
 }
 
 /* The lowest position that may leave front for the store's side. */
@@ -109,7 +116,7 @@ static bool is_short(uint32_t len, size_t bytes, const struct lev_windows *l)
 static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
 {
     uint64_t floor = lowest_free(q);
-    bool moved = false;
+    bool moved = false, squeezed = pressed(q->vhost);
     if (q->loading)
         return;
     while (q->front.len > l->max || (q->front.len > 1 && q->front.bytes > l->max_bytes)) {
@@ -124,8 +131,10 @@ static void drop_front_end(struct lev_queue *q, const struct lev_windows *l)
         count_into_middle(q, &e);
         moved = true;
     }
-    if (moved)
-        hold_reads(q);
+    if (!moved)
+        return;
+    q->squeezed |= squeezed;
+    hold_reads(q);
 }
 
 /* Moves the tail's beginning straight into front when nothing lies between. */
@@ -133,8 +142,8 @@ static void join_tail(struct lev_queue *q, const struct lev_windows *l)
 {
     if (q->mid_count || q->loading)
         return;
-    if (q->tail.len && !lev_list_empty(&q->top->ready_list))
-        lev_queue_kick(q);
+    if (q->tail.len && (!q->front.len || !lev_list_empty(&q->top->ready_list)))
+        lev_queue_kick(q); /* for its consumers, or to look at a new head */
     while (q->tail.len && q->front.len < l->keep && q->front.bytes < l->keep_bytes) {
         struct lev_entry e = lev_entries_pop_front(&q->tail);
         if (q->tail_handled)
@@ -175,9 +184,13 @@ static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
     }
 }
 
-static void read_ahead(struct lev_queue *q, const struct lev_windows *l)
+/* A squeezed queue reads little, or what a large block pushes out would be read again, and push
+ * out, for ever. */
+static void read_ahead(struct lev_queue *q, const struct lev_windows *limits)
 {
     struct lev_vhost *v = q->vhost;
+    const struct lev_windows little = shrunk(v->windows);
+    const struct lev_windows *l = q->squeezed ? &little : limits;
     if (q->loading || !q->mid_count || lev_list_linked(&q->unread_node))
         return;
     if (!is_short(q->front.len, q->front.bytes, l))
@@ -195,6 +208,7 @@ static void read_ahead(struct lev_queue *q, const struct lev_windows *l)
     r->user = lev_queue_ref(q);
     r->tag = q->load_gen;
     q->loading = true;
+    q->squeezed = false;
     v->store->ops->read(v->store, r);
 }
 

@@ -71,12 +71,23 @@ test_broker_model_SOURCES = \
 test_broker_model_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_model_LDADD = $(BROKER_STAGE_LIBS)
 
-BROKER_STAGE_TESTS += test_broker_park
+BROKER_STAGE_TESTS += test_broker_park test_broker_limits test_broker_life
+test_broker_limits_SOURCES = \
+	tests/unit/broker/test_limits.c $(BROKER_STAGE) \
+	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_limits_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_limits_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_park_SOURCES = \
 	tests/unit/broker/test_park.c $(BROKER_STAGE) \
 	tests/unit/broker/args.c tests/unit/broker/args.h
 test_broker_park_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_park_LDADD = $(BROKER_STAGE_LIBS)
+
+test_broker_life_SOURCES = \
+	tests/unit/broker/test_life.c tests/unit/broker/life.c tests/unit/broker/life.h \
+	$(BROKER_STAGE) tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_life_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_life_LDADD = $(BROKER_STAGE_LIBS)
 
 check_PROGRAMS += $(BROKER_STAGE_TESTS)
 TESTS += $(BROKER_STAGE_TESTS)
