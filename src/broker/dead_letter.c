@@ -33,6 +33,13 @@ static void push(struct lev_queue *q, const struct lev_parked *p, bool kept)
     v->dead[v->n_dead++] = (struct lev_dead){.p = *p, .queue = lev_queue_ref(q->top), .kept = kept};
 }
 
+/* It is not settled: until it is, no read may take it for a ready one. */
+static void push_kept(struct lev_queue *q, const struct lev_parked *p)
+{
+    q->unacked++;
+    push(q, p, true);
+}
+
 void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_death reason)
 {
     const struct lev_parked p = {.e.msg = msg, .reason = (uint8_t)reason};
@@ -51,12 +58,12 @@ void lev_dead_letter(struct lev_queue *q, const struct lev_entry *e, enum lev_de
         return;
     }
     lev_msg_ref(e->msg);
-    push(q, &p, true);
+    push_kept(q, &p);
 }
 
 void lev_dead_letter_again(struct lev_queue *q, const struct lev_parked *p)
 {
-    push(q, p, true);
+    push_kept(q, p);
 }
 
 /* --- retrying --- */
@@ -182,6 +189,7 @@ static bool route_one(struct lev_dead *d)
 static void end_kept(struct lev_dead *d, bool routed)
 {
     struct lev_queue *q = d->queue;
+    q->unacked--;
     if (q->deleted)
         return;
     if (!routed && lev_dead_letter_keeps(q)) {
