@@ -10,7 +10,12 @@
 #include "support/peer.h"
 
 /* Memory is only measured where it means something: sanitizers keep what was freed. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PROTO_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(PROTO_SANITIZED)
 enum { PROTO_MEMORY_COUNTS = 0 };
 #else
 enum { PROTO_MEMORY_COUNTS = 1 };
