@@ -43,6 +43,7 @@ def order_persistent(s, priorities):
 def levels_of(s, top):
     ch, q = levels(s, top)
     fill(ch, q, [0, 1, 2, 9, 10, 11, 254, 255])
+    ch.until_ready(q, 8)
     ch.declare(q, passive=1)
     drain(ch, q)
 
