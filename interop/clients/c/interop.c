@@ -214,6 +214,7 @@ static void pubsub(struct scenario *s)
     int i;
 
     publish(publisher, exchange, "", "nobody listens yet");
+    amqp_basic_qos(publisher->conn, CHANNEL, 0, 0, 0); /* answered when that was routed */
     for (k = 0; k < 3; k++) {
         subscribers[k] = connect_peer(s);
         declare_exclusive(subscribers[k], names[k]);

@@ -138,6 +138,7 @@ func pubsub(s *scenario) {
 	publisher := s.connect()
 	exchange := s.exchange(publisher, "fanout")
 	publisher.publish(exchange, "", text("nobody listens yet"))
+	must("basic.qos", publisher.Qos(0, 0, false)) // answered when that was routed
 	var names [3]string
 	var peers [3]*peer
 	var inboxes [3]<-chan amqp.Delivery

@@ -174,6 +174,7 @@ public final class Interop {
         Channel publisher = s.channel();
         String exchange = s.exchange(publisher, "fanout");
         publish(publisher, exchange, "", "nobody listens yet");
+        publisher.basicQos(0); // answered when that was routed
         List<String> names = new ArrayList<>();
         List<Inbox> inboxes = new ArrayList<>();
         for (int i = 0; i < 3; i++) {

@@ -258,6 +258,7 @@ async function pubsub(s) {
   const publisher = await s.channel();
   const exchange = await s.exchange(publisher, 'fanout');
   publish(publisher, exchange, '', 'nobody listens yet');
+  await publisher.prefetch(0); // answered when that was routed
   const names = [];
   const inboxes = [];
   for (let i = 0; i < 3; i++) {

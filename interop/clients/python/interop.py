@@ -232,6 +232,7 @@ def pubsub(s):
     publisher = s.channel()
     exchange = s.exchange(publisher, 'fanout')
     publish(publisher, exchange, '', 'nobody listens yet')
+    publisher.basic_qos()  # answered when that was routed
     names, inboxes = [], []
     for _ in range(3):
         channel = s.channel()
