@@ -56,7 +56,7 @@ struct life_spec {
 extern const struct life_spec life_specs[LIFE_QUEUES];
 
 struct life_queue {
-    char name[8];
+    char name[16];
     bool exists;
     int gen; /* tells it from the one of this name before */
     uint64_t next_seq, step_seq, used_ms;
