@@ -135,10 +135,19 @@ int lev_listener_open_(struct lev_net *n, int fd, const char *name)
     return 0;
 }
 
+static bool has_port(const struct sockaddr *sa)
+{
+    if (sa->sa_family == AF_INET6)
+        return ((const struct sockaddr_in6 *)(const void *)sa)->sin6_port != 0;
+    return ((const struct sockaddr_in *)(const void *)sa)->sin_port != 0;
+}
+
 static int bind_and_listen(int fd, const struct sockaddr *sa, socklen_t salen)
 {
     int on = 1, off = 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+    /* a port of our choosing may be had although old connections linger on it; one of the kernel's
+     * choosing must not be shared with another such socket, or listen(2) fails */
+    if (has_port(sa) && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         return -1;
     if (sa->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)sa;

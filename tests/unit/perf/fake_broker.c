@@ -479,6 +479,9 @@ struct fake_counts fake_broker_stop(struct fake_broker **fake)
     for (unsigned i = 0; i < f->link_count; i++) {
         shutdown(f->links[i].fd, SHUT_RDWR);
         pthread_join(f->links[i].thread, NULL);
+    }
+    for (unsigned i = 0; i < f->link_count;
+         i++) { /* not before: links send on each other's sockets */
         close(f->links[i].fd);
         lev_perf_buf_deinit(&f->links[i].header);
         lev_perf_buf_deinit(&f->links[i].body);
