@@ -1,8 +1,7 @@
-#ifndef LEV_TESTS_PROTO_H
-#define LEV_TESTS_PROTO_H
-
 /* What the protocol tests share: a broker inside the test, whose counts must be zero in the end,
  * and a look at a process from outside. */
+#ifndef LEV_TESTS_PROTO_H
+#define LEV_TESTS_PROTO_H
 
 #include <sys/types.h>
 

@@ -1,8 +1,7 @@
-#ifndef LEV_TESTS_DAEMON_H
-#define LEV_TESTS_DAEMON_H
-
 /* The real daemon, as a child process of a test: started on a port of its choosing, stopped by
  * SIGTERM or SIGKILL. One thread of the test uses a daemon at a time. */
+#ifndef LEV_TESTS_DAEMON_H
+#define LEV_TESTS_DAEMON_H
 
 #include <sys/types.h>
 

@@ -1,8 +1,7 @@
-#ifndef LEV_TESTS_GUARD_H
-#define LEV_TESTS_GUARD_H
-
 /* Bytes that end exactly where an unreadable page begins, so that a decoder that reads one byte
  * past its input crashes, with or without a sanitizer. Any thread. */
+#ifndef LEV_TESTS_GUARD_H
+#define LEV_TESTS_GUARD_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,10 +1,9 @@
-#ifndef LEV_TESTS_PEER_H
-#define LEV_TESTS_PEER_H
-
 /* A fake AMQP peer: a blocking socket that sends what it is told, right or wrong, and takes apart
  * what comes back. Frames are collected in `out` and sent by peer_flush. Every wait is bounded by
  * PEER_WAIT_MS; what should not happen fails the running Check test, so only the test's own thread
  * may use these functions. */
+#ifndef LEV_TESTS_PEER_H
+#define LEV_TESTS_PEER_H
 
 #include "amqp/method.h"
 #include "amqp/props.h"
