@@ -87,7 +87,7 @@ struct lev_conn {
     size_t out_credit;      /* of client.out_bytes, what `out` stands for */
     struct lev_outbox work; /* taken from the client, being encoded */
     size_t work_next;
-    size_t body_off;               /* octets of work[work_next]'s body already encoded */
+    size_t large_sent;             /* octets of work[work_next], which is large, already sent */
     struct lev_channel **channels; /* sorted by number */
     size_t n_channels, cap_channels;
     struct lev_channel *last_channel;
