@@ -74,6 +74,7 @@ void lev_server_config_init(struct lev_server_config *c)
                                     .handshake_ms = 10000,
                                     .max_message_size = 134217728,
                                     .consumer_timeout_ms = 1800000,
+                                    .consumer_patrol_ms = 60000,
                                     .stop_ms = 5000,
                                     .default_user = "guest",
                                     .default_password = "guest",
@@ -179,7 +180,8 @@ static int open_vhost(struct lev_server *s, struct server_vhost *v, char *err)
     if (lev_datadir_make(dir, err) < 0 || lev_store_open(dir, NULL, &v->store, err) < 0)
         return -1;
     v->vhost = lev_vhost_new(v->name, v->store, lev_clock_wall_ms);
-    lev_vhost_set_consumer_timeout(v->vhost, s->config.consumer_timeout_ms);
+    lev_vhost_set_consumer_timeout(v->vhost, s->config.consumer_timeout_ms,
+                                   s->config.consumer_patrol_ms);
     if (set_policies(s, v, err) < 0)
         return -1;
     int rc = lev_store_recover(v->store, &lev_vhost_recovery, v->vhost);

@@ -15,7 +15,7 @@
  * deliveries alone, and after a crash nothing that was handed out comes back without the flag. */
 enum { DELIVERED_RESERVE = 65536 };
 
-enum { CONSUMER_TIMEOUT_MS = 1800000 };
+enum { CONSUMER_TIMEOUT_MS = 1800000, PATROL_MS = 60000 };
 
 /* Bounds of one hold of the lock. */
 enum { KICKS_MAX = 256, TIMERS_MAX = 256 };
@@ -92,6 +92,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     v->patrol.fire = lev_patrol;
     v->alarm_ms = UINT64_MAX;
     v->consumer_timeout_ms = CONSUMER_TIMEOUT_MS;
+    v->patrol_ms = PATROL_MS;
     lev_list_init(&v->clients);
     lev_list_init(&v->kicked);
     lev_list_init(&v->unread);
@@ -222,9 +223,10 @@ void lev_vhost_set_alarm(struct lev_vhost *v, void (*alarm)(void *ctx, uint64_t 
     lev_vhost_unlock(v);
 }
 
-void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms)
+void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms, uint64_t patrol_ms)
 {
     v->consumer_timeout_ms = ms;
+    v->patrol_ms = patrol_ms;
 }
 
 void lev_vhost_tick(struct lev_vhost *v)
