@@ -199,8 +199,7 @@ static void on_close(struct lev_conn *c)
         lev_client_end(&c->client);
     lev_conn_send(c, 0, &(struct lev_method){.id = LEV_M_CONNECTION_CLOSE_OK});
     if (c->state == LEV_CONN_RUNNING) {
-        lev_conn_set_state(c, LEV_CONN_CLOSING);
-        c->deadline_ms = lev_loop_now_ms(c->sl->loop) + 30000;
+        lev_conn_await_end(c);
         lev_conn_log(c, "closing AMQP connection", "client closed it");
     }
 }

@@ -27,12 +27,16 @@ static void declared(struct lev_channel *ch, bool no_wait, struct lev_bytes name
         lev_conn_send(ch->conn, ch->number, &ok);
 }
 
-/* A dead-letter exchange needs read on the queue and write on the exchange, at creation. */
+/* A dead-letter exchange needs read on the queue and write on the exchange, when the queue is new.
+ */
 static int permit_dead_letter(struct lev_channel *ch, struct lev_bytes name,
                               struct lev_bytes arguments, struct lev_error *err)
 {
     struct lev_value v;
-    if (!lev_table_get(arguments, "x-dead-letter-exchange", &v) || v.type != 'S')
+    struct lev_queue *q;
+    struct lev_error missing;
+    if (!lev_table_get(arguments, "x-dead-letter-exchange", &v) || v.type != 'S' ||
+        lev_queue_find(&ch->conn->client, name, &q, &missing) == 0 || missing.code != LEV_NOT_FOUND)
         return 0;
     if (lev_permit(ch, LEV_PERM_READ, false, name, err) < 0)
         return -1;

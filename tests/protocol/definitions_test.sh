@@ -29,11 +29,15 @@ cat >"$dir/definitions.json" <<'JSON'
 {"rabbit_version": "4.2.0",
  "users": [
   {"name": "app", "password": "s3cret", "tags": []},
+  {"name": "few", "password": "f", "tags": []},
+  {"name": "imp", "password": "i", "tags": ["impersonator"]},
   {"name": "hashed", "password_hash": "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
    "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ["administrator"]}],
  "vhosts": [{"name": "/"}, {"name": "prod"}],
  "permissions": [
   {"user": "app", "vhost": "prod", "configure": "^work", "write": ".*", "read": ".*"},
+  {"user": "few", "vhost": "prod", "configure": "^l", "write": "^(l|amq.default$)", "read": "^l"},
+  {"user": "imp", "vhost": "prod", "configure": "", "write": "^amq.default$", "read": ""},
   {"user": "hashed", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"},
   {"user": "hashed", "vhost": "prod", "configure": ".*", "write": ".*", "read": ".*"}],
  "policies": [
@@ -63,6 +67,7 @@ JSON
 daemon_start "$dir/data" "$dir/log" --bind 127.0.0.1 --load-definitions "$dir/definitions.json" ||
     exit 1
 check "what the file says works" "$PYTHON" "$here/protocol/definitions_client.py" "$DAEMON_PORT"
+check "permissions" "$PYTHON" "$here/protocol/permissions_client.py" "$DAEMON_PORT"
 status=0
 daemon_stop || status=$?
 check "SIGTERM ends it with 0" [ "$status" -eq 0 ]
