@@ -9,8 +9,8 @@
 
 struct importer {
     struct lev_meta *meta;
-    struct lev_map users, vhosts;               /* names there are; the values are the owned keys */
-    bool topic_permissions, limits, parameters; /* there were some */
+    struct lev_map users, vhosts; /* names there are; the values are the owned keys */
+    bool limits, parameters;      /* there were some */
 };
 
 /* ---- Names ---- */
@@ -112,7 +112,6 @@ static int import_topic_permission(struct item *it, void *ctx)
     if (lev_def_topic_permission_(it, &p) < 0 || need_user(it, im, p.user) < 0 ||
         need_vhost(it, im, p.vhost) < 0)
         return -1;
-    im->topic_permissions = true;
     return written(it, im, lev_meta_put_topic_permission(im->meta, &p));
 }
 
@@ -184,8 +183,6 @@ static int import_all(const struct lev_definitions *d, struct importer *im, char
 
 static void warn_of_no_effect(const struct importer *im)
 {
-    if (im->topic_permissions)
-        lev_log_warn("definitions: topic permissions are kept, but not enforced");
     if (im->limits)
         lev_log_warn("definitions: limits of users and vhosts are kept, but not enforced");
     if (im->users.len == 0)

@@ -57,6 +57,7 @@ struct lev_channel {
     struct lev_bytes last_queue;    /* owned: last declared queue */
     struct lev_bytes write_granted; /* owned: exchange of the last publish that was permitted */
     bool write_granted_set;
+    bool topics_ruled; /* the user has a topic permission for that exchange */
     uint64_t granted_epoch;
     uint8_t props_memo_len; /* raw properties that were found plain last time */
     uint8_t props_memo[32];

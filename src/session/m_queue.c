@@ -118,14 +118,6 @@ static int on_purge(struct lev_channel *ch, const struct lev_queue_purge *m, str
 
 /* --- bindings --- */
 
-static int permit_binding(struct lev_channel *ch, const struct lev_binding_def *d,
-                          struct lev_error *err)
-{
-    if (lev_permit(ch, LEV_PERM_WRITE, false, d->destination, err) < 0)
-        return -1;
-    return lev_permit(ch, LEV_PERM_READ, true, d->source, err);
-}
-
 /* Names of a bind or unbind; an empty key means the queue's name when the queue was left out, too.
  */
 static int resolve(struct lev_channel *ch, struct lev_binding_def *d, struct lev_error *err)
@@ -136,7 +128,7 @@ static int resolve(struct lev_channel *ch, struct lev_binding_def *d, struct lev
         return -1;
     if (left_out && d->routing_key.len == 0)
         d->routing_key = d->destination;
-    return permit_binding(ch, d, err);
+    return lev_permit_binding(ch, d, err);
 }
 
 /* 405 when the queue is exclusive to another connection; a missing one is the topology's to say. */

@@ -40,6 +40,8 @@ cat >"$dir/definitions.json" <<'JSON'
   {"user": "imp", "vhost": "prod", "configure": "", "write": "^amq.default$", "read": ""},
   {"user": "hashed", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"},
   {"user": "hashed", "vhost": "prod", "configure": ".*", "write": ".*", "read": ".*"}],
+ "topic_permissions": [
+  {"user": "few", "vhost": "prod", "exchange": "ltopic", "write": "^{username}\\.", "read": "^r$"}],
  "policies": [
   {"vhost": "prod", "name": "short", "pattern": "^work", "apply-to": "queues",
    "definition": {"max-length": 2, "dead-letter-exchange": "dead"}, "priority": 1},

@@ -1,6 +1,6 @@
 """Every operation that needs a permission, refused word for word: PORT. definitions_test.sh has
 loaded the users: 'few' may configure and read what begins with l, and write to that and to the
-default exchange; 'imp' is an impersonator."""
+default exchange, with a topic permission for 'ltopic'; 'imp' is an impersonator."""
 import sys
 
 import pika
@@ -38,6 +38,25 @@ def dead_letter(exchange):
 def publish(exchange, key, **properties):
     return lambda c: c.basic_publish(exchange, key, b"m", pika.BasicProperties(**properties))
 
+
+def topic(permission, key):
+    return 403, (f"ACCESS_REFUSED - {permission} access to topic '{key}' in exchange 'ltopic' in "
+                 "vhost 'prod' refused for user 'few'")
+
+
+TOPICS = [  # call, answer
+    (publish("ltopic", "few.a"), None),
+    (publish("ltopic", "other.a"), topic("write", "other.a")),
+    (publish("ltopic", "few.a", headers={"CC": ["few.b", "other.b"]}), topic("write", "other.b")),
+    (publish("ltopic", "other.a", user_id="other"), topic("write", "other.a")),
+    (publish("ltopic", "other.a", expiration="x"),
+     (406, "PRECONDITION_FAILED - invalid expiration 'x': no_integer")),
+    (publish("lx", "other.a"), None),
+    (lambda c: c.queue_bind("lq", "ltopic", "r"), None),
+    (lambda c: c.queue_bind("lq", "ltopic", "s"), topic("read", "s")),
+    (lambda c: c.exchange_bind("lx", "ltopic", "s"), topic("read", "s")),
+    (lambda c: c.queue_unbind("lq", "ltopic", "s"), topic("read", "s")),
+]
 
 REFUSALS = [  # call, permission, kind, name
     (lambda c: c.queue_declare("q2"), "configure", "queue", "q2"),
@@ -84,6 +103,7 @@ for q in ("q", "lq"):
 for x in ("x", "lx"):
     ch.exchange_declare(x)
 ch.queue_declare("ldead", arguments=dead_letter("x"))
+ch.exchange_declare("ltopic", "topic")
 
 few = connect("few", "f")
 for call, permission, kind, name in REFUSALS:
@@ -92,6 +112,9 @@ for call, permission, kind, name in REFUSALS:
 for i, call in enumerate(ALLOWED):
     got = answer(few, call)
     assert got is None, (i, got)
+for i, (call, expected) in enumerate(TOPICS):
+    got = answer(few, call)
+    assert got == expected, (i, got, expected)
 got = answer(few, lambda c: c.queue_declare(""))
 assert got[0] == 403 and got[1].startswith(
     "ACCESS_REFUSED - configure access to queue 'amq.gen-"), got
@@ -109,7 +132,7 @@ except pika.exceptions.ProbableAccessDeniedError as e:
 
 for q in ("q", "lq", "ldead"):
     ch.queue_delete(q)
-for x in ("x", "lx"):
+for x in ("x", "lx", "ltopic"):
     ch.exchange_delete(x)
 for c in (few, imp, admin):
     c.close()
