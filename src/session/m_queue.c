@@ -27,16 +27,24 @@ static void declared(struct lev_channel *ch, bool no_wait, struct lev_bytes name
         lev_conn_send(ch->conn, ch->number, &ok);
 }
 
-/* A dead-letter exchange needs read on the queue and write on the exchange, when the queue is new.
- */
-static int permit_dead_letter(struct lev_channel *ch, struct lev_bytes name,
-                              struct lev_bytes arguments, struct lev_error *err)
+/* A new queue: is there room for it? A dead-letter exchange needs read on the queue and write on
+ * the exchange. */
+static int permit_new(struct lev_channel *ch, struct lev_bytes name, struct lev_bytes arguments,
+                      struct lev_error *err)
 {
+    struct lev_vhost *vhost = ch->conn->client.vhost;
+    const struct lev_vhost_limits *reached = lev_vhost_queues_reached(vhost);
     struct lev_value v;
     struct lev_queue *q;
     struct lev_error missing;
-    if (!lev_table_get(arguments, "x-dead-letter-exchange", &v) || v.type != 'S' ||
-        lev_queue_find(&ch->conn->client, name, &q, &missing) == 0 || missing.code != LEV_NOT_FOUND)
+    if (lev_queue_find(&ch->conn->client, name, &q, &missing) == 0 || missing.code != LEV_NOT_FOUND)
+        return 0;
+    if (reached)
+        return lev_fail(
+            err, LEV_PRECONDITION_FAILED,
+            "cannot declare queue '%.*s': queue limit in vhost '%.*s' (%llu) is reached",
+            LEV_FMT(name), LEV_FMT(lev_vhost_name(vhost)), (unsigned long long)reached->queues);
+    if (!lev_table_get(arguments, "x-dead-letter-exchange", &v) || v.type != 'S')
         return 0;
     if (lev_permit(ch, LEV_PERM_READ, false, name, err) < 0)
         return -1;
@@ -76,7 +84,7 @@ static int on_declare(struct lev_channel *ch, const struct lev_queue_declare *m,
                                        .auto_delete = m->auto_delete,
                                        .server_named = m->queue.len == 0};
     if (!m->passive && (lev_permit(ch, LEV_PERM_CONFIGURE, false, name, err) < 0 ||
-                        permit_dead_letter(ch, name, m->arguments, err) < 0))
+                        permit_new(ch, name, m->arguments, err) < 0))
         return -1;
     if (lev_queue_declare(&ch->conn->client, &a, &q, err) < 0)
         return -1;

@@ -1,7 +1,8 @@
-"""Every operation that needs a permission, refused word for word: PORT. definitions_test.sh has
+"""Every operation that needs a permission, and limits of vhosts, refused word for word: PORT. definitions_test.sh has
 loaded the users: 'few' may configure and read what begins with l, and write to that and to the
 default exchange, with a topic permission for 'ltopic'; 'imp' is an impersonator."""
 import sys
+import time
 
 import pika
 
@@ -129,6 +130,43 @@ try:
     raise AssertionError("few got into /")
 except pika.exceptions.ProbableAccessDeniedError as e:
     assert "access to vhost '/' refused for user 'few'" in str(e), e
+
+
+
+def shut_out(vhost, limit):
+    try:
+        connect("few", "f", vhost)
+    except pika.exceptions.ProbableAccessDeniedError as e:
+        assert (f"NOT_ALLOWED - access to vhost '{vhost}' refused for user 'few': connection "
+                f"limit ({limit}) is reached") in str(e), e
+        return
+    raise AssertionError("few got into " + vhost)
+
+
+def when_room(vhost):
+    """A closed connection counts until its socket is gone."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return connect("few", "f", vhost)
+        except pika.exceptions.ProbableAccessDeniedError:
+            assert time.monotonic() < deadline, "no room again"
+
+
+one, two = connect("few", "f", "small"), connect("few", "f", "small")
+shut_out("small", 2)
+shut_out("shut", 0)
+two.close()
+two = when_room("small")
+assert answer(one, lambda c: c.queue_declare("only")) is None
+assert answer(one, lambda c: c.queue_declare("only")) is None  # it exists
+assert answer(two, lambda c: c.queue_declare("more")) == (
+    406, "PRECONDITION_FAILED - cannot declare queue 'more': queue limit in vhost 'small' (1) is "
+         "reached")
+assert answer(one, lambda c: c.queue_delete("only")) is None
+assert answer(two, lambda c: c.queue_declare("more", exclusive=True)) is None
+for c in (one, two, connect("few", "f", "wide")):
+    c.close()
 
 for q in ("q", "lq", "ldead"):
     ch.queue_delete(q)
