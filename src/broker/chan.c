@@ -115,7 +115,7 @@ uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_con
                              .consumer = c,
                              .tag = ++ch->last_tag,
                              .e = *e,
-                             .since_s = (uint32_t)(lev_vhost_now(ch->client->vhost) / 1000),
+                             .since_s = (uint32_t)((lev_vhost_now(ch->client->vhost) + 999) / 1000),
                              .from_consumer = c != NULL};
     q->unacked++;
     ch->n_unacked++;

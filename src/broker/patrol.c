@@ -1,10 +1,8 @@
-/* consumer_timeout: looks, once a minute, for channels whose oldest delivery is not acknowledged in
- * time (rabbitmq-compat.md 7). Under the vhost's lock. */
+/* consumer_timeout: looks, once a minute by default, for channels whose oldest delivery is not
+ * acknowledged in time (rabbitmq-compat.md 7). Under the vhost's lock. */
 #include "base/mem.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
-
-enum { PATROL_MS = 60000 };
 
 static uint64_t timeout_of(const struct lev_vhost *v, const struct lev_queue *q)
 {
@@ -56,5 +54,5 @@ void lev_patrol(struct lev_timer *t, uint64_t now_ms)
 void lev_patrol_start(struct lev_vhost *v)
 {
     if (!v->patrol.index)
-        lev_timer_set(&v->timers, &v->patrol, lev_vhost_now(v) + PATROL_MS);
+        lev_timer_set(&v->timers, &v->patrol, lev_vhost_now(v) + v->patrol_ms);
 }

@@ -43,7 +43,9 @@ struct lev_vhost {
     uint64_t alarm_ms;       /* what alarm was last told */
     void (*alarm)(void *ctx, uint64_t due_ms);
     void *alarm_ctx;
+    struct lev_vhost_limits limits;
     uint64_t consumer_timeout_ms; /* of queues that set none; LEV_UNLIMITED: none */
+    uint64_t patrol_ms;           /* between two looks at them */
     uint64_t now;                 /* of this run; 0: not asked for yet */
     struct lev_dead *dead;        /* deaths of this run, to be routed */
     size_t n_dead, cap_dead;

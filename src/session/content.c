@@ -163,6 +163,7 @@ static void check_user(struct lev_channel *ch, struct lev_content_plan *plan,
     if (failed(plan) || lev_bytes_eq(user_id, c->user) ||
         lev_auth_has_tag(c->sl->layer->config.auth, c->user, "impersonator"))
         return;
+    extra_of(plan)->of_user_id = true;
     lev_fail(error_of(plan), LEV_PRECONDITION_FAILED,
              "user_id property set to '%.*s' but authenticated user was '%.*s'", LEV_FMT(user_id),
              LEV_FMT(c->user));
