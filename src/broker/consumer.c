@@ -2,7 +2,7 @@
 #include "broker/consumer.h"
 
 #include "base/mem.h"
-#include "broker/queue.h"
+#include "broker/active.h"
 
 /* A consumer of a quorum queue always has a window. */
 enum { QUORUM_PREFETCH_MAX = 2000 };
@@ -56,7 +56,7 @@ void lev_consumer_wake(struct lev_consumer *c)
     struct lev_queue *q = c->queue;
     if (!q || lev_list_linked(&c->ready_node) || !lev_consumer_can_take(c))
         return;
-    if (q->settings.single_active && q->active != c)
+    if (!lev_active_may_take(q, c))
         return;
     lev_queue_link_ready(q, c);
     if (lev_queue_ready(q))
