@@ -7,8 +7,6 @@
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
 
-enum { KEYS_MAX = 64 };
-
 /* Deaths of the third generation and later that one run routes; of those put off, how many each
  * later run. */
 enum { DEEP_MAX = 8192, PUT_OFF_MAX = 1024 };
@@ -113,16 +111,6 @@ void lev_retry(struct lev_queue *q, struct lev_entry *e, bool failed)
 
 /* --- routing --- */
 
-static size_t keys_of(const struct lev_queue *q, const struct lev_msg *m, struct lev_bytes *keys)
-{
-    if (q->settings.has_dlrk) {
-        keys[0] = q->settings.dlrk;
-        return 1;
-    }
-    keys[0] = lev_msg_key(m);
-    return lev_death_cc(m, keys, 1, KEYS_MAX);
-}
-
 static bool took(const struct lev_parked *p, const struct lev_queue *to)
 {
     for (uint32_t i = 0; i < p->n_took; i++)
@@ -159,28 +147,41 @@ static bool publish_dead(struct lev_exchange *x, struct lev_dead *d, struct lev_
     return (targets > 0 || v->effects.held) && !refused;
 }
 
+/* The dead message as it goes on; NULL when memory is out. */
+static struct lev_msg *dead_message(const struct lev_dead *d)
+{
+    const struct lev_queue *q = d->queue;
+    struct lev_death_info info = {.queue = q->dest.name,
+                                  .reason = lev_death_word((enum lev_death)d->p.reason),
+                                  .time_s = lev_vhost_now(q->vhost) / 1000,
+                                  .exchange = q->settings.dlx,
+                                  .key = lev_msg_key(d->p.e.msg),
+                                  .new_key = q->settings.has_dlrk};
+    if (info.new_key)
+        info.key = q->settings.dlrk;
+    struct lev_msg *msg = lev_death_message(d->p.e.msg, &info);
+    if (!msg)
+        lev_log_error("queue %.*s: out of memory dead-lettering a message", LEV_FMT(q->dest.name));
+    return msg;
+}
+
 /* True when it is where it should be. */
 static bool route_one(struct lev_dead *d)
 {
-    struct lev_vhost *v = d->queue->vhost;
+    enum { FEW = 16 };
     struct lev_queue *q = d->queue;
-    struct lev_bytes keys[KEYS_MAX];
-    struct lev_exchange *x = lev_exchange_get(v->topology, q->settings.dlx);
-    if (!x || !q->settings.has_dlx)
+    struct lev_bytes few[FEW], *keys = few;
+    struct lev_exchange *x = lev_exchange_get(q->vhost->topology, q->settings.dlx);
+    struct lev_msg *msg = x && q->settings.has_dlx ? dead_message(d) : NULL;
+    if (!msg)
         return false;
-    size_t n = keys_of(q, d->p.e.msg, keys);
-    struct lev_death_info info = {.queue = q->dest.name,
-                                  .reason = lev_death_word((enum lev_death)d->p.reason),
-                                  .time_s = lev_vhost_now(v) / 1000,
-                                  .exchange = q->settings.dlx,
-                                  .key = keys[0],
-                                  .new_key = q->settings.has_dlrk};
-    struct lev_msg *msg = lev_death_message(d->p.e.msg, &info);
-    if (!msg) {
-        lev_log_error("queue %.*s: out of memory dead-lettering a message", LEV_FMT(q->dest.name));
-        return false;
-    }
+    size_t n = lev_death_keys(msg, NULL);
+    if (n > FEW)
+        keys = lev_xmalloc(n * sizeof(*keys));
+    lev_death_keys(msg, keys);
     bool routed = publish_dead(x, d, msg, keys, n);
+    if (keys != few)
+        free(keys);
     lev_msg_unref(&msg);
     return routed;
 }

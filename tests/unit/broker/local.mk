@@ -104,7 +104,10 @@ BROKER_LATE = \
 	tests/unit/broker/late.c tests/unit/broker/late.h
 BROKER_LATE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
 	$(CHECK_LIBS) -lpthread
-BROKER_LATE_TESTS = test_broker_delay test_broker_dedup
+BROKER_LATE_TESTS = test_broker_death test_broker_delay test_broker_dedup
+test_broker_death_SOURCES = tests/unit/broker/test_death.c $(BROKER_LATE)
+test_broker_death_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_death_LDADD = $(BROKER_LATE_LIBS)
 test_broker_delay_SOURCES = tests/unit/broker/test_delay.c $(BROKER_LATE)
 test_broker_delay_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_delay_LDADD = $(BROKER_LATE_LIBS)
