@@ -41,6 +41,7 @@ struct lev_vhost {
     uint64_t now;                 /* of this run; 0: not asked for yet */
     struct lev_dead *dead;        /* deaths of this run, to be routed */
     size_t n_dead, cap_dead;
+    struct lev_dead *dying;    /* the one being routed, or NULL */
     struct lev_deaths put_off; /* deaths beyond what one run routes: see dead_letter.h */
     size_t deaths_left; /* how many of the third generation and later this run still routes */
     struct lev_delays delays;
