@@ -99,6 +99,7 @@ static inline const struct lev_route *lev_vhost_route(struct lev_vhost *v, struc
 
 /* --- late.c: messages held back, ids remembered --- */
 /* For struct lev_topology_ops; ctx is the vhost. */
+void lev_vhost_deduplicate(void *ctx, struct lev_exchange *x);
 bool lev_vhost_duplicate(void *ctx, struct lev_exchange *x, struct lev_bytes headers);
 void lev_vhost_delay(void *ctx, struct lev_exchange *x, const struct lev_walk *w,
                      uint64_t delay_ms);

@@ -110,7 +110,10 @@ BROKER_LATE = \
 	tests/unit/broker/late.c tests/unit/broker/late.h
 BROKER_LATE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
 	$(CHECK_LIBS) -lpthread
-BROKER_LATE_TESTS = test_broker_death test_broker_delay test_broker_dedup
+BROKER_LATE_TESTS = test_broker_death test_broker_delay test_broker_dedup test_broker_dedup_policy
+test_broker_dedup_policy_SOURCES = tests/unit/broker/test_dedup_policy.c $(BROKER_LATE)
+test_broker_dedup_policy_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_dedup_policy_LDADD = $(BROKER_LATE_LIBS)
 test_broker_death_SOURCES = tests/unit/broker/test_death.c $(BROKER_LATE)
 test_broker_death_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_death_LDADD = $(BROKER_LATE_LIBS)
