@@ -43,7 +43,8 @@ static struct lev_dead_root *root_of(struct lev_dead *d)
 static void settle(struct lev_queue *level, const struct lev_entry *e)
 {
     level->unacked--;
-    lev_queue_settled(level, e);
+    level->vhost->open->firm = true; /* as in push: it may have been put off */
+    lev_queue_moved(level, e);
 }
 
 static void free_root(struct lev_dead_root *r)
@@ -66,6 +67,7 @@ static void root_unref(struct lev_dead_root *r)
 static void push(const struct lev_dead *d)
 {
     struct lev_vhost *v = d->level->vhost;
+    v->open->firm = true; /* it leaves its queue, but only for another */
     if (v->n_dead == v->cap_dead) {
         v->cap_dead = v->cap_dead ? v->cap_dead * 2 : 64;
         v->dead = lev_xrealloc(v->dead, v->cap_dead * sizeof(*v->dead));
