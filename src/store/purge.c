@@ -131,7 +131,7 @@ static int purge_spilled(struct slice *c, struct lev_squeue *q)
 static bool complete(const struct lev_squeue *q)
 {
     return !q->garbage && !q->spill_garbage &&
-           (!q->live || (q->purged >= q->head && q->dead.n == 0));
+           (!q->live || (q->purged >= q->head && lev_ivset_empty(&q->dead)));
 }
 
 static int purge_heads(struct slice *c)
@@ -160,7 +160,7 @@ static int purge_all_ranges(struct slice *c)
     LEV_LIST_EACH(it, nx, &t->purge)
     {
         struct lev_squeue *q = LEV_LIST_ENTRY(it, struct lev_squeue, purge_node);
-        if (q->live && q->dead.n)
+        if (q->live && !lev_ivset_empty(&q->dead))
             rc = purge_ranges(c, q);
         if (rc != SQLITE_OK || time_is_up(c))
             break;

@@ -144,18 +144,18 @@ struct lev_squeue {
     uint64_t purged;    /* no rows are left below; <= head while live */
     uint64_t dead_rows; /* rows that died and are still stored, as far as known */
     uint64_t dead_bytes;
-    struct lev_ivset dead;            /* above head */
-    struct lev_list purge_node;       /* in lev_state.purge */
-    size_t first_insert, last_insert; /* chain in lev_state.inserts, of this transaction */
+    struct lev_ivset dead;              /* above head */
+    struct lev_list purge_node;         /* in lev_state.purge */
+    uint32_t first_insert, last_insert; /* chain in lev_state.inserts, of this transaction */
 };
 
 /* An ENQUEUE of the transaction, in its queue's chain. */
 struct lev_insert {
     const struct lev_op *op;
-    size_t next;
+    uint32_t next;
 };
 
-enum { LEV_NO_INSERT = -1 };
+#define LEV_NO_INSERT UINT32_MAX
 
 /* Everything the writer knows. */
 struct lev_state {
