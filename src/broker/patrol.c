@@ -4,10 +4,13 @@
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
 
-static uint64_t timeout_of(const struct lev_vhost *v, const struct lev_queue *q)
+/* The consumer's own, or its queue's, or the server's. */
+static uint64_t timeout_of(const struct lev_vhost *v, const struct lev_unacked *u)
 {
-    uint64_t t = q->top->settings.consumer_timeout_ms;
-    return t < v->consumer_timeout_ms ? t : v->consumer_timeout_ms;
+    uint64_t t = u->queue->top->settings.consumer_timeout_ms;
+    if (u->consumer && u->consumer->timeout_ms != LEV_UNLIMITED)
+        t = u->consumer->timeout_ms;
+    return t != LEV_UNLIMITED ? t : v->consumer_timeout_ms;
 }
 
 /* The limit that a delivery of the channel has passed, or LEV_UNLIMITED. */
@@ -15,7 +18,7 @@ static uint64_t passed(struct lev_vhost *v, const struct lev_chan *ch, uint64_t 
 {
     for (size_t i = 0; i < ch->unacked.len; i++) {
         const struct lev_unacked *u = &ch->unacked.a[ch->unacked.first + i];
-        uint64_t timeout = u->queue ? timeout_of(v, u->queue) : LEV_UNLIMITED;
+        uint64_t timeout = u->queue ? timeout_of(v, u) : LEV_UNLIMITED;
         if (timeout != LEV_UNLIMITED && (uint64_t)u->since_s * 1000 + timeout < now_ms)
             return timeout;
     }

@@ -50,6 +50,7 @@ static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
                                                      .deliver = topology_deliver,
                                                      .queue_type = topology_queue_type,
                                                      .alternate = lev_vhost_policy_alternate,
+                                                     .deduplicate = lev_vhost_deduplicate,
                                                      .duplicate = lev_vhost_duplicate,
                                                      .delay = lev_vhost_delay};
 

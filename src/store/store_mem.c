@@ -369,18 +369,7 @@ size_t lev_store_mem_run_writer(struct lev_store *s)
 
 static struct lev_msg *copy_msg(const struct lev_msg *x)
 {
-    struct lev_msg *m =
-        lev_msg_new(lev_msg_exchange(x), lev_msg_key(x), lev_msg_props(x), x->body_len);
-    if (!m)
-        return NULL;
-    struct lev_bytes body = lev_msg_body(x);
-    if (body.len)
-        memcpy(lev_msg_body_mut(m), body.ptr, body.len);
-    m->persistent = x->persistent;
-    m->priority = x->priority;
-    m->dead_lettered = x->dead_lettered;
-    m->expiration_ms = x->expiration_ms;
-    return m;
+    return lev_msg_copy(x, lev_msg_exchange(x), lev_msg_key(x), lev_msg_props(x), lev_msg_bcc(x));
 }
 
 /* The next live row in [pos, to), or NULL. */

@@ -48,6 +48,24 @@ test_broker_queue_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_window_SOURCES = tests/unit/broker/test_window.c $(BROKER_STAGE)
 test_broker_window_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_window_LDADD = $(BROKER_STAGE_LIBS)
+BROKER_STAGE_TESTS += test_broker_patrol
+test_broker_patrol_SOURCES = \
+	tests/unit/broker/test_patrol.c $(BROKER_STAGE) \
+	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_patrol_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_patrol_LDADD = $(BROKER_STAGE_LIBS)
+BROKER_STAGE_TESTS += test_broker_generations
+test_broker_generations_SOURCES = \
+	tests/unit/broker/test_generations.c $(BROKER_STAGE) \
+	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_generations_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_generations_LDADD = $(BROKER_STAGE_LIBS)
+BROKER_STAGE_TESTS += test_broker_active
+test_broker_active_SOURCES = \
+	tests/unit/broker/test_active.c $(BROKER_STAGE) \
+	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_active_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_active_LDADD = $(BROKER_STAGE_LIBS)
 BROKER_STAGE_TESTS += test_broker_admin
 test_broker_admin_SOURCES = \
 	tests/unit/broker/test_admin.c $(BROKER_STAGE) \
@@ -99,7 +117,13 @@ BROKER_LATE = \
 	tests/unit/broker/late.c tests/unit/broker/late.h
 BROKER_LATE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
 	$(CHECK_LIBS) -lpthread
-BROKER_LATE_TESTS = test_broker_delay test_broker_dedup
+BROKER_LATE_TESTS = test_broker_death test_broker_delay test_broker_dedup test_broker_dedup_policy
+test_broker_dedup_policy_SOURCES = tests/unit/broker/test_dedup_policy.c $(BROKER_LATE)
+test_broker_dedup_policy_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_dedup_policy_LDADD = $(BROKER_LATE_LIBS)
+test_broker_death_SOURCES = tests/unit/broker/test_death.c $(BROKER_LATE)
+test_broker_death_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
+test_broker_death_LDADD = $(BROKER_LATE_LIBS)
 test_broker_delay_SOURCES = tests/unit/broker/test_delay.c $(BROKER_LATE)
 test_broker_delay_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_delay_LDADD = $(BROKER_LATE_LIBS)
