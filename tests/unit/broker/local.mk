@@ -37,6 +37,7 @@ TESTS += $(BROKER_TESTS)
 
 # The broker over the store in memory.
 BROKER_STAGE = tests/unit/broker/stage.c tests/unit/broker/stage.h
+BROKER_PLAY = tests/unit/broker/play.c tests/unit/broker/play.h
 BROKER_STAGE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
 	$(CHECK_LIBS) -lpthread
 BROKER_STAGE_TESTS = \
@@ -67,7 +68,8 @@ test_broker_chan_SOURCES = tests/unit/broker/test_chan.c $(BROKER_STAGE)
 test_broker_chan_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_chan_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_model_SOURCES = \
-	tests/unit/broker/test_model.c tests/unit/broker/model.c tests/unit/broker/model.h $(BROKER_STAGE)
+	tests/unit/broker/test_model.c tests/unit/broker/model.c tests/unit/broker/model.h \
+	$(BROKER_PLAY) $(BROKER_STAGE)
 test_broker_model_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_model_LDADD = $(BROKER_STAGE_LIBS)
 
@@ -85,7 +87,7 @@ test_broker_park_LDADD = $(BROKER_STAGE_LIBS)
 
 test_broker_life_SOURCES = \
 	tests/unit/broker/test_life.c tests/unit/broker/life.c tests/unit/broker/life.h \
-	$(BROKER_STAGE) tests/unit/broker/args.c tests/unit/broker/args.h
+	$(BROKER_PLAY) $(BROKER_STAGE) tests/unit/broker/args.c tests/unit/broker/args.h
 test_broker_life_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_life_LDADD = $(BROKER_STAGE_LIBS)
 

@@ -1,53 +1,28 @@
 /* Random operations on queues with limits, times, dead letters, priorities and retries, compared
  * step by step with a plain model (life.h).
- *
- * LEV_SEED=n LEV_OPS=n replays one run; a failure prints both. */
+ */
 #include "args.h"
 #include "life.h"
+#include "play.h"
 
 #include <check.h>
 #include <stdio.h>
 
-#include "base/log.h"
-
-static const struct lev_windows tiny = {.max = 4,
-                                        .keep = 2,
-                                        .max_bytes = 1000,
-                                        .keep_bytes = 300,
-                                        .tail_max = 4,
-                                        .tail_max_bytes = 1000,
-                                        .pressure = 3000};
-static const struct lev_windows small = {.max = 32,
-                                         .keep = 8,
-                                         .max_bytes = 8000,
-                                         .keep_bytes = 2000,
-                                         .tail_max = 16,
-                                         .tail_max_bytes = 4000,
-                                         .pressure = 20000};
-
 struct play {
     struct stage st;
     struct life l;
-    uint64_t rng;
+    struct dice dice;
     unsigned appetite; /* how much more is consumed than published, 0 to 99 */
 };
 
-static uint64_t next_random(struct play *g)
-{
-    g->rng ^= g->rng << 13;
-    g->rng ^= g->rng >> 7;
-    g->rng ^= g->rng << 17;
-    return g->rng * UINT64_C(2685821657736338717);
-}
-
 static int below(struct play *g, int n)
 {
-    return (int)((next_random(g) >> 33) % (uint64_t)n);
+    return dice_below(&g->dice, n);
 }
 
 static bool chance(struct play *g, unsigned percent)
 {
-    return below(g, 100) < (int)percent;
+    return dice_chance(&g->dice, percent);
 }
 
 /* --- operations --- */
@@ -267,12 +242,6 @@ static void pass_time(struct play *g)
     stage_advance(&g->st, chance(g, 80) ? (uint64_t)below(g, 20) : (uint64_t)below(g, 300));
 }
 
-struct op {
-    const char *name;
-    int weight;
-    void (*on_channel)(struct play *g, int peer, int ch);
-};
-
 static void do_declare(struct play *g, int peer, int ch)
 {
     (void)ch;
@@ -320,38 +289,25 @@ static void do_restart(struct play *g, int peer, int ch)
     restart(g);
 }
 
-static const struct op hungry[] = {
+static const struct play_op hungry[] = {
     {"get", 10, get}, {"settle", 40, settle}, {"consume", 5, consume}};
-static const struct op others[] = {
+static const struct play_op others[] = {
     {"publish", 400, publish},   {"settle", 150, settle},     {"get", 50, get},
     {"time", 150, do_time},      {"consume", 20, consume},    {"cancel", 15, cancel},
     {"declare", 30, do_declare}, {"delete", 4, do_delete},    {"purge", 4, do_purge},
     {"qos", 15, do_qos},         {"select", 10, select_mode}, {"end of tx", 50, end_tx},
     {"close", 8, do_close},      {"restart", 3, do_restart}};
 
-static const struct op *pick(struct play *g, const struct op *ops, size_t n)
-{
-    int total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += ops[i].weight;
-    int r = below(g, total);
-    while (r >= ops->weight) {
-        r -= ops->weight;
-        ops++;
-    }
-    return ops;
-}
-
 static void step(struct play *g)
 {
     int peer = below(g, LIFE_PEERS), ch = below(g, PEER_CHANNELS) + 1;
     if (g->l.op % 400 == 0)
         g->appetite = (unsigned)below(g, 80);
-    const struct op *op = chance(g, g->appetite)
-                              ? pick(g, hungry, sizeof(hungry) / sizeof(hungry[0]))
-                              : pick(g, others, sizeof(others) / sizeof(others[0]));
+    const struct play_op *op =
+        chance(g, g->appetite) ? play_pick(&g->dice, hungry, sizeof(hungry) / sizeof(hungry[0]))
+                               : play_pick(&g->dice, others, sizeof(others) / sizeof(others[0]));
     life_begin(&g->l, op->name);
-    op->on_channel(g, peer, ch);
+    op->run(g, peer, ch);
     life_end(&g->l);
 }
 
@@ -371,11 +327,12 @@ static void drain(struct play *g)
     }
 }
 
-static void play(unsigned long seed, unsigned long ops, const struct lev_windows *w)
+static void play(unsigned long seed, unsigned long ops)
 {
     static struct play g;
-    g = (struct play){.rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
-    stage_init(&g.st, w);
+    g = (struct play){0};
+    dice_seed(&g.dice, seed);
+    stage_init(&g.st, play_windows(seed));
     life_init(&g.l, &g.st);
     g.l.seed = seed;
     open_peers(&g);
@@ -388,39 +345,7 @@ static void play(unsigned long seed, unsigned long ops, const struct lev_windows
     stage_deinit(&g.st);
 }
 
-static unsigned long from_environment(const char *name, unsigned long otherwise)
-{
-    const char *s = getenv(name);
-    return s && *s ? strtoul(s, NULL, 10) : otherwise;
-}
-
-START_TEST(like_the_model)
-{
-    unsigned long seed = (unsigned long)_i;
-    play(seed, from_environment("LEV_OPS", 20000),
-         seed % 4 == 0   ? NULL
-         : seed % 4 == 3 ? &small
-                         : &tiny);
-}
-END_TEST
-
-static Suite *suite(void)
-{
-    Suite *s = suite_create("broker_life");
-    TCase *tc = tcase_create("life");
-    int first = (int)from_environment("LEV_SEED", 1);
-    tcase_set_timeout(tc, 240);
-    tcase_add_loop_test(tc, like_the_model, first, getenv("LEV_SEED") ? first + 1 : first + 10);
-    suite_add_tcase(s, tc);
-    return s;
-}
-
 int main(void)
 {
-    lev_log_set_level(LEV_LOG_NONE);
-    SRunner *sr = srunner_create(suite());
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return play_main("broker_life", 10, play);
 }
