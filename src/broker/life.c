@@ -93,12 +93,14 @@ bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
 
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)
 {
+    bool expires_anew = s->expires_ms != q->settings.expires_ms;
     lev_settings_deinit(&q->settings);
     q->settings = *s;
     q->limited = s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
                  s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
     for (unsigned i = 0; i < q->n_levels; i++)
         q->levels[i]->limited = q->limited;
-    lev_limits_used(q);
+    if (expires_anew)
+        lev_limits_used(q);
     lev_queue_kick(q);
 }

@@ -67,6 +67,7 @@ static void begin_paging(struct lev_queue *q, const struct lev_windows *l)
     if (!q->tail.len)
         return;
     q->paged = true;
+    q->squeezed |= pressed(q->vhost);
     q->mid_from = q->mid_to = lev_entries_at(&q->tail, 0)->pos;
     hold_reads(q);
     while (q->tail_handled < q->tail.len && lev_entries_at(&q->tail, q->tail_handled)->flags &
@@ -184,8 +185,8 @@ static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
     }
 }
 
-/* A squeezed queue reads little, or what a large block pushes out would be read again, and push
- * out, for ever. */
+/* A squeezed queue reads little, or what a large block pushes out, of this queue or others, would be
+ * read again, and push out, for ever. */
 static void read_ahead(struct lev_queue *q, const struct lev_windows *limits)
 {
     struct lev_vhost *v = q->vhost;

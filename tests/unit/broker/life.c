@@ -19,12 +19,12 @@ const struct life_spec life_specs[LIFE_QUEUES] = {
     {.arguments = DEAD_TO("q0") "x-max-length-bytes=I300 x-message-ttl=I80",
      .durable = true, .max_bytes = 300, .ttl = 80, .dead_to = 1},
     {.arguments = DEAD_TO("q4") "x-queue-type=Squorum x-delivery-limit=I2",
-     .bound = true, .durable = true, .quorum = true, .delivery_limit = 2, .dead_to = 5},
+     .bound = true, .routed = true, .durable = true, .quorum = true, .delivery_limit = 2, .dead_to = 5},
     {.arguments = "x-max-length=I5 x-single-active-consumer=t1",
      .max_length = 5, .single_active = true},
     {.arguments = DEAD_TO("q1") "x-max-length=I4 x-overflow=Sreject-publish",
-     .bound = true, .durable = true, .max_length = 4, .reject = true,
-     .no_consumers = true, .dead_to = 2},
+     .bound = true, .routed = true, .durable = true, .max_length = 4, .reject = true,
+     .no_expiration = true, .no_consumers = true, .dead_to = 2},
     {.arguments = "x-expires=I200", .durable = true, .unused = 200},
     {.arguments = DEAD_TO("q8") "x-max-length=I3 x-overflow=Sreject-publish-dlx "
                                 "x-message-ttl=I30",
@@ -38,6 +38,41 @@ const struct life_spec life_specs[LIFE_QUEUES] = {
                   "x-delayed-retry-min=I30",
      .bound = true, .durable = true, .levels = 10, .no_expiration = true, .ttl = 120, .retry_failed = true,
      .retry_min = 30},
+    {.arguments = "x-message-deduplication=t1 x-message-ttl=I90",
+     .bound = true, .durable = true, .ttl = 90, .no_twins = true, .no_consumers = true},
+    {.arguments = DEAD_TO("q12") "x-queue-type=Squorum x-delivery-limit=I1 x-message-ttl=I60 "
+                  "x-max-length=I6 x-overflow=Sreject-publish "
+                  "x-dead-letter-strategy=Sat-least-once",
+     .bound = true, .durable = true, .quorum = true, .ttl = 60, .max_length = 6, .reject = true,
+     .delivery_limit = 1, .no_consumers = true, .dead_to = 13, .keeps = true},
+    {.arguments = "x-queue-type=Squorum x-delivery-limit=I-1 x-max-length=I4 "
+                  "x-overflow=Sreject-publish",
+     .durable = true, .quorum = true, .max_length = 4, .reject = true, .no_consumers = true},
+    {.arguments = "x-max-length=I6", .durable = true, .max_length = 6, .no_expiration = true, .no_consumers = true},
+};
+
+const struct life_policy life_policies[LIFE_POLICIES] = {
+    {0, "message-ttl=l20", {.ttl = 20}},
+    {0, "message-ttl=l5", {.ttl = 5}},
+    {1, "max-length=l2", {.max_length = 2}},
+    {2, "message-ttl=l10 max-length-bytes=l1000", {.ttl = 10, .max_bytes = 1000}},
+    {2, "max-length=l3", {.max_length = 3}},
+    {3, "delivery-limit=l1", {.delivery_limit = 1}},
+    {3, "message-ttl=l40", {.ttl = 40}},
+    {4, "message-ttl=l40 max-length=l3", {.ttl = 40, .max_length = 3}},
+    {6, "expires=l100 message-ttl=l60", {.unused = 100, .ttl = 60}},
+    {6, "message-ttl=l30", {.ttl = 30}},
+    {8, "delivery-limit=l2", {.delivery_limit = 2}},
+    {12, "max-length=l2", {.max_length = 2}},
+    {13, "overflow=Sreject-publish", {.reject = true}},
+    {13, "delayed-retry-type=Sall delayed-retry-min=l15",
+     {.retry_failed = true, .retry_returned = true, .retry_min = 15}},
+    {13, "overflow=Sreject-publish dead-letter-exchange=S dead-letter-routing-key=Sq9",
+     {.reject = true, .dead_to = 10}},
+    {13, "overflow=Sreject-publish-dlx dead-letter-exchange=S dead-letter-routing-key=Sq9",
+     {.reject = true, .reject_dlx = true, .dead_to = 10}},
+    {13, "max-length=l2 dead-letter-exchange=S dead-letter-routing-key=Sq9",
+     {.max_length = 2, .dead_to = 10}},
 };
 // clang-format on
 
@@ -118,7 +153,7 @@ static uint64_t bytes_of(const struct life_list *ls)
 static void enqueue(struct life *l, int queue, struct life_msg m)
 {
     struct life_queue *q = &l->q[queue];
-    uint64_t ttl = limit(life_specs[queue].ttl);
+    uint64_t ttl = limit(q->now.ttl);
     if (m.expiration < ttl)
         ttl = m.expiration;
     m.expires = ttl == UINT64_MAX ? 0 : now(l) + ttl;
@@ -153,13 +188,19 @@ static bool is_cycle(const struct life_msg *m, int to)
     return false;
 }
 
+static bool offer(struct life *l, int queue, const struct life_msg *m);
+
 static void die(struct life *l, int queue, struct life_msg m, enum lev_death reason)
 {
-    int to = life_specs[queue].dead_to - 1;
+    if (l->q[queue].now.keeps) {
+        list_insert(&l->q[queue].kept, &m);
+        return;
+    }
+    int to = l->q[queue].now.dead_to - 1;
     note_death(&m, queue, reason);
     m.expiration = UINT64_MAX;
     if (to >= 0 && l->q[to].exists && !is_cycle(&m, to))
-        enqueue(l, to, m);
+        offer(l, to, &m);
 }
 
 /* The first of its level that has expired, or n. */
@@ -189,8 +230,13 @@ static size_t first_of(const struct life *l, int queue)
 static bool over(const struct life *l, int queue)
 {
     const struct life_list *ls = &l->q[queue].ready;
-    const struct life_spec *s = &life_specs[queue];
+    const struct life_spec *s = &l->q[queue].now;
     return !s->reject && (ls->n > limit(s->max_length) || bytes_of(ls) > limit(s->max_bytes));
+}
+
+static void forget_messages(struct life_queue *q)
+{
+    q->ready.n = q->parked.n = q->kept.n = 0;
 }
 
 void life_declare(struct life *l, int queue)
@@ -202,7 +248,38 @@ void life_declare(struct life *l, int queue)
     q->exists = true;
     q->gen++;
     q->next_seq = q->step_seq = 0;
-    q->ready.n = q->parked.n = 0;
+    forget_messages(q);
+}
+
+/* 0: none. */
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return limit(a) < limit(b) ? a : b;
+}
+
+/* The smaller of numbers; of the rest, what is declared before what the policy says. */
+void life_govern(struct life *l, int queue, const struct life_policy *policy)
+{
+    struct life_queue *q = &l->q[queue];
+    uint64_t unused = q->now.unused;
+    q->policy = policy;
+    q->now = life_specs[queue];
+    if (policy) {
+        const struct life_spec *p = &policy->set;
+        q->now.ttl = smaller(q->now.ttl, p->ttl);
+        q->now.unused = smaller(q->now.unused, p->unused);
+        q->now.max_length = smaller(q->now.max_length, p->max_length);
+        q->now.max_bytes = smaller(q->now.max_bytes, p->max_bytes);
+        q->now.delivery_limit = (unsigned)smaller(q->now.delivery_limit, p->delivery_limit);
+        q->now.dead_to = q->now.dead_to ? q->now.dead_to : p->dead_to;
+        q->now.reject |= p->reject;
+        q->now.reject_dlx |= p->reject_dlx;
+        q->now.retry_failed |= p->retry_failed;
+        q->now.retry_returned |= p->retry_returned;
+        q->now.retry_min = q->now.retry_min ? q->now.retry_min : p->retry_min;
+    }
+    if (q->now.unused != unused)
+        q->used_ms = now(l);
 }
 
 static void detach(struct life_chan *ch, int consumer)
@@ -216,7 +293,7 @@ static void detach(struct life_chan *ch, int consumer)
 void life_delete(struct life *l, int queue)
 {
     l->q[queue].exists = false;
-    l->q[queue].ready.n = l->q[queue].parked.n = 0;
+    forget_messages(&l->q[queue]);
     for (int p = 0; p < LIFE_PEERS; p++) {
         for (int c = 1; c <= PEER_CHANNELS; c++) {
             for (int k = 0; k < LIFE_CONSUMERS; k++) {
@@ -230,22 +307,58 @@ void life_delete(struct life *l, int queue)
     }
 }
 
+/* A purge forgets the ids of those that are held, too. */
+static void forget_ids(struct life *l, int queue)
+{
+    for (int p = 0; p < LIFE_PEERS; p++) {
+        for (int c = 1; c <= PEER_CHANNELS; c++) {
+            struct life_chan *ch = &l->ch[p][c];
+            for (size_t i = 0; i < ch->n_unacked; i++)
+                if (ch->unacked[i].queue == queue && alive(l, queue, ch->unacked[i].gen))
+                    ch->unacked[i].m.dedup_id = 0;
+        }
+    }
+}
+
 size_t life_purge(struct life *l, int queue)
 {
     size_t n = l->q[queue].ready.n + l->q[queue].parked.n;
     l->q[queue].ready.n = l->q[queue].parked.n = 0;
+    forget_ids(l, queue);
     return n;
 }
 
 /* --- publishing --- */
 
+/* The queue has one with the same id. */
+static bool has_twin(const struct life *l, int queue, const struct life_msg *m)
+{
+    const struct life_list *ls = &l->q[queue].ready;
+    for (size_t i = 0; m->dedup_id && i < ls->n; i++)
+        if (ls->v[i].dedup_id == m->dedup_id)
+            return true;
+    for (int p = 0; m->dedup_id && p < LIFE_PEERS; p++) {
+        for (int c = 1; c <= PEER_CHANNELS; c++) {
+            const struct life_chan *ch = &l->ch[p][c];
+            for (size_t i = 0; i < ch->n_unacked; i++)
+                if (ch->unacked[i].queue == queue && alive(l, queue, ch->unacked[i].gen) &&
+                    ch->unacked[i].m.dedup_id == m->dedup_id)
+                    return true;
+        }
+    }
+    return false;
+}
+
 /* False: refused. */
 static bool offer(struct life *l, int queue, const struct life_msg *m)
 {
-    const struct life_spec *s = &life_specs[queue];
+    const struct life_spec *s = &l->q[queue].now;
     const struct life_list *ls = &l->q[queue].ready;
+    uint64_t n = ls->n + l->q[queue].kept.n;
+    if (s->no_twins && has_twin(l, queue, m))
+        return true;
     if (s->reject &&
-        (ls->n + 1 > limit(s->max_length) || bytes_of(ls) + m->len > limit(s->max_bytes))) {
+        (n + 1 > limit(s->max_length) || bytes_of(ls) + m->len > limit(s->max_bytes))) {
         if (s->reject_dlx)
             die(l, queue, *m, LEV_DEATH_MAXLEN);
         return false;
@@ -254,7 +367,7 @@ static bool offer(struct life *l, int queue, const struct life_msg *m)
     return true;
 }
 
-/* False when a queue refused it. */
+/* To the queues that were there. False when one refused it. */
 static bool offer_all(struct life *l, const struct life_publish *p)
 {
     bool taken = true;
@@ -264,10 +377,60 @@ static bool offer_all(struct life *l, const struct life_publish *p)
     return taken;
 }
 
+static void delay(struct life *l, const struct life_publish *p)
+{
+    struct life_msg m = p->m;
+    m.to = p->queue;
+    m.due = now(l) + m.delay;
+    size_t at = l->delayed.n;
+    m.seq = UINT64_MAX; /* last */
+    list_insert(&l->delayed, &m);
+    for (; at > 0 && l->delayed.v[at - 1].due > m.due; at--)
+        l->delayed.v[at] = l->delayed.v[at - 1];
+    l->delayed.v[at] = m;
+}
+
+static void forget_seen(struct life *l, size_t at)
+{
+    l->n_seen--;
+    memmove(l->seen + at, l->seen + at + 1, (l->n_seen - at) * sizeof(l->seen[0]));
+}
+
+/* Through the exchange that drops what it knows. It knows what reached a queue that took it. */
+static bool offer_once(struct life *l, const struct life_publish *p)
+{
+    while (l->n_seen && l->seen[0].expires <= now(l))
+        forget_seen(l, 0);
+    for (size_t i = 0; i < l->n_seen; i++)
+        if (l->seen[i].id == p->m.dedup_id)
+            return true;
+    if (l->n_seen == LIFE_SEEN)
+        forget_seen(l, 0);
+    bool taken = !l->q[p->queue].exists || offer(l, p->queue, &p->m);
+    if (l->q[p->queue].exists && taken) {
+        l->seen[l->n_seen].id = p->m.dedup_id;
+        l->seen[l->n_seen++].expires = now(l) + LIFE_SEEN_MS;
+    }
+    return taken;
+}
+
+/* The exchanges that act find their queues when a transaction is committed; others did before. */
+static bool submit(struct life *l, const struct life_publish *p)
+{
+    if (p->m.way == LIFE_DIRECT)
+        return offer_all(l, p);
+    if (p->m.way == LIFE_ONCE)
+        return offer_once(l, p);
+    if (!p->m.delay)
+        return !l->q[p->queue].exists || offer(l, p->queue, &p->m);
+    delay(l, p);
+    return true;
+}
+
 void life_publish(struct life *l, int peer, int number, int queue, struct life_msg m)
 {
     struct life_chan *ch = &l->ch[peer][number];
-    struct life_publish p = {.m = m};
+    struct life_publish p = {.m = m, .queue = queue};
     for (int i = 0; i < LIFE_QUEUES; i++) {
         if (!l->q[i].exists || (queue >= 0 ? i != queue : !life_specs[i].bound))
             continue;
@@ -279,7 +442,7 @@ void life_publish(struct life *l, int peer, int number, int queue, struct life_m
         ch->publishes[ch->n_publishes++] = p;
         return;
     }
-    bool taken = offer_all(l, &p);
+    bool taken = submit(l, &p);
     if (ch->mode != LIFE_CONFIRM)
         return;
     ch->nacks = lev_xrealloc(ch->nacks, (ch->n_confirms + 2) * sizeof(bool));
@@ -351,15 +514,15 @@ void life_get(struct life *l, int peer, int number, int queue, bool no_ack)
 
 static void come_back(struct life *l, int queue, struct life_msg m, bool failed)
 {
-    const struct life_spec *s = &life_specs[queue];
+    const struct life_spec *s = &l->q[queue].now;
     bool held = failed ? s->retry_failed : s->retry_returned;
     m.again = LIFE_YES;
-    if (s->quorum || s->retry_failed || s->retry_returned)
-        m.count++;
-    if (m.count > limit(s->delivery_limit)) {
+    bool counted = s->quorum || s->retry_failed || s->retry_returned;
+    if (counted && m.count + 1 > limit(s->delivery_limit)) {
         die(l, queue, m, LEV_DEATH_DELIVERY_LIMIT);
         return;
     }
+    m.count += counted;
     if (!held) {
         list_insert(&l->q[queue].ready, &m);
         return;
@@ -433,7 +596,7 @@ bool life_commit(struct life *l, int peer, int number)
     struct life_chan *ch = &l->ch[peer][number];
     bool taken = true;
     for (size_t i = 0; i < ch->n_publishes; i++)
-        taken &= offer_all(l, &ch->publishes[i]);
+        taken &= submit(l, &ch->publishes[i]);
     for (size_t i = 0; i < ch->n_settles; i++)
         apply(l, ch, slot_of(ch, ch->settles[i].tag), ch->settles[i].how);
     ch->n_publishes = ch->n_settles = 0;
@@ -492,7 +655,9 @@ void life_restart(struct life *l)
             keep(l, i, ready.v[k], LIFE_EITHER);
         for (size_t k = 0; q->exists && k < q->parked.n; k++)
             keep(l, i, q->parked.v[k], LIFE_YES);
-        q->parked.n = 0;
+        for (size_t k = 0; q->exists && k < q->kept.n; k++)
+            keep(l, i, q->kept.v[k], LIFE_YES);
+        q->parked.n = q->kept.n = 0;
         free(ready.v);
     }
     for (int p = 0; p < LIFE_PEERS; p++) {
@@ -651,6 +816,45 @@ static bool unpark(struct life *l, int queue)
     return moved;
 }
 
+struct arrival {
+    struct life *l;
+    int from, to;
+};
+
+/* A row of a dead-letter queue: one that was kept until now? */
+static void arrive(void *ctx, const struct lev_msg *msg)
+{
+    const struct arrival *a = ctx;
+    struct life_list *kept = &a->l->q[a->from].kept;
+    int id = stage_id(msg);
+    for (size_t i = 0; i < kept->n; i++) {
+        if (kept->v[i].id != id)
+            continue;
+        struct life_msg m = list_remove(kept, i);
+        m.expiration = UINT64_MAX;
+        enqueue(a->l, a->to, m);
+        return;
+    }
+}
+
+/* Which of those that were kept are where they should be. */
+static void look_for_kept(struct life *l, int queue)
+{
+    struct arrival a = {l, queue, l->q[queue].now.dead_to - 1};
+    if (l->q[queue].kept.n && l->q[a.to].exists)
+        stage_each_row(l->stage, l->q[a.to].name, arrive, &a);
+}
+
+/* Those that are due reach their queues. */
+static void end_delays(struct life *l)
+{
+    while (l->delayed.n && l->delayed.v[0].due <= now(l)) {
+        struct life_msg m = list_remove(&l->delayed, 0);
+        if (l->q[m.to].exists)
+            offer(l, m.to, &m);
+    }
+}
+
 /* Whoever can take does, then the expired go, then what is too much. */
 static bool move_queue(struct life *l, int queue)
 {
@@ -670,14 +874,18 @@ static void move_all(struct life *l)
 {
     bool moved;
     for (int i = 0; i < LIFE_QUEUES; i++)
-        if (l->q[i].exists && !consumers_of(l, i) && life_specs[i].unused &&
-            now(l) >= l->q[i].used_ms + life_specs[i].unused)
+        if (l->q[i].exists && !consumers_of(l, i) && l->q[i].now.unused &&
+            now(l) >= l->q[i].used_ms + l->q[i].now.unused)
             life_delete(l, i);
+    end_delays(l);
     do {
         moved = false;
         for (int i = 0; i < LIFE_QUEUES; i++)
             if (l->q[i].exists)
                 moved |= move_queue(l, i);
+        for (int i = 0; i < LIFE_QUEUES; i++)
+            if (l->q[i].exists && life_specs[i].keeps)
+                look_for_kept(l, i);
     } while (moved);
 }
 
@@ -685,7 +893,7 @@ static void move_all(struct life *l)
 
 static size_t unacked_of(const struct life *l, int queue)
 {
-    size_t n = l->q[queue].parked.n;
+    size_t n = l->q[queue].parked.n + l->q[queue].kept.n;
     for (int p = 0; p < LIFE_PEERS; p++)
         for (int c = 1; c <= PEER_CHANNELS; c++)
             for (size_t k = 0; k < l->ch[p][c].n_unacked; k++)
@@ -703,6 +911,25 @@ static void compare_order(struct life *l, const struct life_delivery *d)
         bool open = r->born == d->m.born && r->n_deaths; /* the dead of a priority queue */
         agree(l, r->seq >= q->step_seq || r->unparked || open || !goes_first(d->queue, r, &d->m),
               "%s gave %d before %d", q->name, d->id, r->id);
+    }
+}
+
+static bool can_take(const struct life_consumer *c)
+{
+    return c->live && (c->no_ack || !c->prefetch || c->unacked < c->prefetch);
+}
+
+/* Nobody who comes before the one that got it could take it. */
+static void compare_turn(struct life *l, const struct life_delivery *d)
+{
+    if (d->consumer < 0 || life_specs[d->queue].single_active)
+        return;
+    const struct life_consumer *c = &l->ch[d->peer][d->ch].consumers[d->consumer];
+    for (int i = 0; c->live && consumer_at(l, i); i++) {
+        const struct life_consumer *x = consumer_at(l, i);
+        agree(l, x->queue != d->queue || x->priority <= c->priority || !can_take(x),
+              "%s gave %d to a consumer of priority %lld, not %lld", l->q[d->queue].name, d->id,
+              (long long)c->priority, (long long)x->priority);
     }
 }
 
@@ -729,8 +956,8 @@ static void compare_channel(struct life *l, struct life_chan *ch)
     for (int k = 0; k < LIFE_CONSUMERS; k++) {
         struct life_consumer *c = &ch->consumers[k];
         agree(l, !c->cancelled, "no cancel of c%d", k);
-        bool can = c->live && (c->no_ack || !c->prefetch || c->unacked < c->prefetch);
-        bool turn = can && (!life_specs[c->queue].single_active || c == active_of(l, c->queue));
+        bool turn =
+            can_take(c) && (!life_specs[c->queue].single_active || c == active_of(l, c->queue));
         agree(l, !turn || !l->q[c->queue].ready.n, "c%d starves", k);
     }
 }
@@ -755,7 +982,7 @@ void life_end(struct life *l)
     }
     for (int i = 0; i < LIFE_QUEUES; i++) /* cancels come with it */
         if (l->q[i].exists && !stage_queue(l->stage, l->q[i].name))
-            agree(l, life_specs[i].unused && !consumers_of(l, i), "%s is gone", l->q[i].name);
+            agree(l, l->q[i].now.unused && !consumers_of(l, i), "%s is gone", l->q[i].name);
     for (int p = 0; p < LIFE_PEERS; p++) {
         struct peer *peer = &l->stage->peers[p];
         for (size_t i = 0; i < peer->n_events; i++)
@@ -769,7 +996,7 @@ void life_end(struct life *l)
     for (int i = 0; i < LIFE_QUEUES; i++)
         compare_queue(l, i);
     for (size_t i = 0; i < l->n_deliveries; i++)
-        compare_order(l, &l->deliveries[i]);
+        compare_order(l, &l->deliveries[i]), compare_turn(l, &l->deliveries[i]);
     for (int p = 0; p < LIFE_PEERS; p++)
         for (int c = 1; c <= PEER_CHANNELS; c++)
             compare_channel(l, &l->ch[p][c]);
@@ -783,7 +1010,7 @@ void life_init(struct life *l, struct stage *s)
 {
     *l = (struct life){.stage = s, .next_id = 1, .doing = "start"};
     for (int i = 0; i < LIFE_QUEUES; i++)
-        snprintf(l->q[i].name, sizeof(l->q[i].name), "q%d", i);
+        snprintf(l->q[i].name, sizeof(l->q[i].name), "q%d", i), l->q[i].now = life_specs[i];
 }
 
 void life_deinit(struct life *l)
@@ -794,6 +1021,8 @@ void life_deinit(struct life *l)
     for (int i = 0; i < LIFE_QUEUES; i++) {
         free(l->q[i].ready.v);
         free(l->q[i].parked.v);
+        free(l->q[i].kept.v);
     }
+    free(l->delayed.v);
     free(l->deliveries);
 }
