@@ -56,8 +56,7 @@ test_broker_admin_SOURCES = \
 	tests/unit/broker/test_admin.c $(BROKER_STAGE)
 test_broker_admin_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_admin_LDADD = $(BROKER_STAGE_LIBS)
-test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE)
 test_broker_confirm_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_confirm_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_tx_SOURCES = tests/unit/broker/test_tx.c $(BROKER_STAGE)
@@ -87,6 +86,7 @@ test_broker_park_LDADD = $(BROKER_STAGE_LIBS)
 
 test_broker_life_SOURCES = \
 	tests/unit/broker/test_life.c tests/unit/broker/life.c tests/unit/broker/life.h \
+	tests/unit/broker/life_check.c tests/unit/broker/life_spec.c tests/unit/broker/life_int.h \
 	$(BROKER_PLAY) $(BROKER_STAGE)
 test_broker_life_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_life_LDADD = $(BROKER_STAGE_LIBS)
