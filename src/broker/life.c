@@ -88,6 +88,7 @@ bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
 
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)
 {
+    bool expires_anew = s->expires_ms != q->settings.expires_ms;
     lev_settings_deinit(&q->settings);
     q->settings = *s;
     lev_dedup_follow(q->vhost, &q->dedup, &s->dedup,
@@ -96,6 +97,7 @@ void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)
                  s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
     for (unsigned i = 0; i < q->n_levels; i++)
         q->levels[i]->limited = q->limited;
-    lev_limits_used(q);
+    if (expires_anew)
+        lev_limits_used(q);
     lev_queue_kick(q);
 }

@@ -580,6 +580,15 @@ size_t lev_store_mem_rows(const struct lev_store *s, uint32_t queue_id, bool spi
     return r->n - r->n_dead;
 }
 
+void lev_store_mem_each(const struct lev_store *s, uint32_t queue_id,
+                        void (*row)(void *ctx, const struct lev_msg *msg), void *ctx)
+{
+    const struct mqueue *q = queue_get(cmem(s), queue_id);
+    for (size_t i = 0; q && i < q->stored.n; i++)
+        if (q->stored.v[i].msg)
+            row(ctx, q->stored.v[i].msg);
+}
+
 bool lev_store_mem_queue_id_free(const struct lev_store *s, uint32_t queue_id)
 {
     return !queue_get(cmem(s), queue_id);

@@ -36,7 +36,10 @@ check_PROGRAMS += $(BROKER_TESTS)
 TESTS += $(BROKER_TESTS)
 
 # The broker over the store in memory.
-BROKER_STAGE = tests/unit/broker/stage.c tests/unit/broker/stage.h
+BROKER_STAGE = \
+	tests/unit/broker/stage.c tests/unit/broker/stage.h \
+	tests/unit/broker/args.c tests/unit/broker/args.h
+BROKER_PLAY = tests/unit/broker/play.c tests/unit/broker/play.h
 BROKER_STAGE_LIBS = libbroker.a libstore.a libbroker.a libamqp.a libbase.a $(PCRE2_LIBS) \
 	$(CHECK_LIBS) -lpthread
 BROKER_STAGE_TESTS = \
@@ -68,12 +71,10 @@ test_broker_active_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_active_LDADD = $(BROKER_STAGE_LIBS)
 BROKER_STAGE_TESTS += test_broker_admin
 test_broker_admin_SOURCES = \
-	tests/unit/broker/test_admin.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+	tests/unit/broker/test_admin.c $(BROKER_STAGE)
 test_broker_admin_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_admin_LDADD = $(BROKER_STAGE_LIBS)
-test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE)
 test_broker_confirm_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_confirm_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_tx_SOURCES = tests/unit/broker/test_tx.c $(BROKER_STAGE)
@@ -86,25 +87,25 @@ test_broker_chan_SOURCES = tests/unit/broker/test_chan.c $(BROKER_STAGE)
 test_broker_chan_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_chan_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_model_SOURCES = \
-	tests/unit/broker/test_model.c tests/unit/broker/model.c tests/unit/broker/model.h $(BROKER_STAGE)
+	tests/unit/broker/test_model.c tests/unit/broker/model.c tests/unit/broker/model.h \
+	$(BROKER_PLAY) $(BROKER_STAGE)
 test_broker_model_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_model_LDADD = $(BROKER_STAGE_LIBS)
 
 BROKER_STAGE_TESTS += test_broker_park test_broker_limits test_broker_life
 test_broker_limits_SOURCES = \
-	tests/unit/broker/test_limits.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+	tests/unit/broker/test_limits.c $(BROKER_STAGE)
 test_broker_limits_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_limits_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_park_SOURCES = \
-	tests/unit/broker/test_park.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+	tests/unit/broker/test_park.c $(BROKER_STAGE)
 test_broker_park_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_park_LDADD = $(BROKER_STAGE_LIBS)
 
 test_broker_life_SOURCES = \
 	tests/unit/broker/test_life.c tests/unit/broker/life.c tests/unit/broker/life.h \
-	$(BROKER_STAGE) tests/unit/broker/args.c tests/unit/broker/args.h
+	tests/unit/broker/life_check.c tests/unit/broker/life_spec.c tests/unit/broker/life_int.h \
+	$(BROKER_PLAY) $(BROKER_STAGE)
 test_broker_life_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_life_LDADD = $(BROKER_STAGE_LIBS)
 
