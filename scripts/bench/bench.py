@@ -147,6 +147,11 @@ class Load:
             raise BenchError(err.strip() or "leveret-perf failed and gave no reason")
         return json.loads(out)
 
+    def end(self, timeout_s=60):
+        """Ends a timed load early and returns its figures."""
+        self.process.terminate()
+        return self.result(timeout_s)
+
     def kill(self):
         self.process.kill()
         self.process.communicate()
@@ -192,6 +197,8 @@ def parser(doc):
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--leveretd", help="path of leveretd (else $LEVERETD, ., PATH)")
     made.add_argument("--perf", help="path of leveret-perf (else $LEVERET_PERF, ., PATH)")
+    made.add_argument("--option", action="append", default=[], metavar="OPT",
+                      help="for leveretd, as --option=--loops=1; may be repeated")
     made.add_argument("--json", action="store_true", help="one JSON object a row, not a table")
     return made
 
@@ -201,6 +208,18 @@ def positive(text):
     if number <= 0:
         raise argparse.ArgumentTypeError(f"{text}: must be positive")
     return number
+
+
+def lone_confirms(perf, queue="leveret-bench-lone"):
+    """Starts a publisher of few small persistent messages, each confirmed before the next: what a
+    careful application feels while others load the broker. End it with `end`."""
+    return perf.start(f"-y 0 --size 64 --persistent --confirm 1 --rate 50 --time 86400 --warmup 0 "
+                      f"--queue {queue}")
+
+
+def lone_text(r):
+    return (f"p50 {r['confirm_p50_us'] / 1e3:.1f} ms, p99 {r['confirm_p99_us'] / 1e3:.1f} ms, "
+            f"max {r['confirm_max_us'] / 1e3:.1f} ms ({r['confirmed']} confirms)")
 
 
 def run(options, measure):
