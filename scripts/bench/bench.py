@@ -106,6 +106,14 @@ class Broker:
     def rss_bytes(self):
         return int(self._stat()[21]) * PAGE
 
+    def rss_peak_bytes(self):
+        """The largest it has been since it started."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
+            found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read(), re.MULTILINE)
+        if not found:
+            raise BenchError("the broker's memory cannot be read")
+        return int(found.group(1)) * 1024
+
     def _stat(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat:
             return stat.read().rpartition(")")[2].split()
