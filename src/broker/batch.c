@@ -1,5 +1,11 @@
-/* The open batch of a vhost: where the broker puts what the store is to write. See store.h for the
- * contract. Under the vhost's lock. */
+/* The batches of a vhost that are not being written yet. See store.h for the contract. Under the
+ * vhost's lock.
+ *
+ * The open batch is where the broker puts what the store is to write. Under load the store has it
+ * sealed first, and takes it a while later: most of what is in it has been consumed by then, is
+ * taken back, and never written. Operations are still taken back from a sealed batch, but none are
+ * added. What must stay together with an operation of the open batch (a dead letter with its
+ * message's end, a transaction) is not taken back from the sealed one. */
 #include "base/mem.h"
 #include "broker/vhost_int.h"
 
@@ -10,11 +16,18 @@ struct lev_batch *lev_batch_new(uint64_t id)
     return b;
 }
 
-/* The open batch changed. */
-static void stir(struct lev_vhost *v)
+/* Only the lock's holder counts; the store's writer looks on. */
+static void count_one(_Atomic uint64_t *n)
 {
-    uint64_t n = atomic_load_explicit(&v->activity, memory_order_relaxed);
-    atomic_store_explicit(&v->activity, n + 1, memory_order_relaxed);
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* Whether it is only about messages that come and go. */
+static bool traffic(enum lev_op_kind kind)
+{
+    return kind == LEV_OP_ENQUEUE || kind == LEV_OP_SETTLE || kind == LEV_OP_SETTLE_RANGE ||
+           kind == LEV_OP_SPILL || kind == LEV_OP_UNSPILL || kind == LEV_OP_COUNT;
 }
 
 uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
@@ -25,7 +38,11 @@ uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
         b->ops = lev_xrealloc(b->ops, b->cap_ops * sizeof(*b->ops));
     }
     b->ops[b->n_ops] = *op;
-    stir(v);
+    if (op->kind == LEV_OP_ENQUEUE)
+        count_one(&v->enqueued);
+    else if (op->kind == LEV_OP_SETTLE)
+        count_one(&v->settled);
+    b->firm |= !traffic((enum lev_op_kind)op->kind);
     b->live += op->kind != LEV_OP_SETTLE || !(op->flags & LEV_OPF_NOROW);
     if (op->kind == LEV_OP_ENQUEUE || op->kind == LEV_OP_SPILL)
         b->bytes += lev_msg_size(op->u.msg);
@@ -34,11 +51,22 @@ uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
     return (uint32_t)b->n_ops++;
 }
 
-void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t index, bool norow)
+/* The batch that e's operation can still be taken back from, or NULL. */
+static struct lev_batch *batch_of(struct lev_vhost *v, const struct lev_entry *e)
 {
-    struct lev_batch *b = v->open;
-    struct lev_op *op = &b->ops[index];
-    stir(v);
+    if (e->batch == v->open->id)
+        return v->open;
+    return v->sealed && e->batch == v->sealed->id && !v->together ? v->sealed : NULL;
+}
+
+bool lev_vhost_op_cancel(struct lev_vhost *v, const struct lev_entry *e, bool norow)
+{
+    struct lev_batch *b = batch_of(v, e);
+    if (!b)
+        return false;
+    struct lev_op *op = &b->ops[e->op];
+    count_one(&v->settled);
+    count_one(&v->cancelled);
     b->bytes -= lev_msg_size(op->u.msg);
     lev_msg_unref(&op->u.msg);
     if (norow) {
@@ -49,6 +77,7 @@ void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t index, bool norow)
         op->kind = LEV_OP_NONE;
     }
     b->live--;
+    return true;
 }
 
 void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q)
@@ -62,11 +91,57 @@ void lev_vhost_watch(struct lev_vhost *v, struct lev_queue *q)
     if (q->mark_batch == v->open->id)
         return;
     q->mark_batch = v->open->id;
-    if (v->n_marked == v->cap_marked) {
-        v->cap_marked = v->cap_marked ? v->cap_marked * 2 : 16;
-        v->marked = lev_xrealloc(v->marked, v->cap_marked * sizeof(struct lev_queue *));
+    struct lev_marked *m = &v->marked;
+    if (m->n == m->cap) {
+        m->cap = m->cap ? m->cap * 2 : 16;
+        m->a = lev_xrealloc(m->a, m->cap * sizeof(struct lev_queue *));
     }
-    v->marked[v->n_marked++] = lev_queue_ref(q);
+    m->a[m->n++] = lev_queue_ref(q);
+}
+
+void lev_marked_free(struct lev_marked *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        lev_queue_unref(&m->a[i]);
+    free(m->a);
+    *m = (struct lev_marked){0};
+}
+
+bool lev_vhost_has_batch(const struct lev_vhost *v)
+{
+    return v->open->n_ops > 0 || v->marked.n > 0 || v->sealed; /* what was cancelled has waiters */
+}
+
+size_t lev_vhost_unwritten(const struct lev_vhost *v)
+{
+    return v->open->bytes + (v->sealed ? v->sealed->bytes : 0) + v->in_flight_bytes;
+}
+
+static void swap_marked(struct lev_marked *a, struct lev_marked *b)
+{
+    struct lev_marked x = *a;
+    *a = *b;
+    *b = x;
+}
+
+/* The open batch ends; its queues are in *marked, which was empty. */
+static struct lev_batch *close_batch(struct lev_vhost *v, struct lev_marked *marked)
+{
+    struct lev_batch *b = v->open;
+    v->open = lev_batch_new(v->next_batch++);
+    swap_marked(&v->marked, marked);
+    return b;
+}
+
+struct lev_batch *lev_vhost_take(struct lev_vhost *v, bool seal)
+{
+    struct lev_batch *b = v->sealed;
+    if (b)
+        swap_marked(&v->aged, &v->written);
+    else if (!seal)
+        b = close_batch(v, &v->written);
+    v->sealed = seal ? close_batch(v, &v->aged) : NULL;
+    return b;
 }
 
 static void grow_ids(struct lev_vhost *v, uint32_t id)

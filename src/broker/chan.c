@@ -46,7 +46,7 @@ void lev_chan_deinit(struct lev_chan *ch)
     lev_tx_clear(ch);
     requeue_all(ch);
     free(ch->unacked.a);
-    free(ch->runs);
+    lev_confirm_deinit(ch);
     free(ch->failure);
     ch->failure = NULL;
     lev_map_deinit(&ch->consumers);

@@ -47,6 +47,20 @@ struct lev_confirm_run {
     bool nack;
 };
 
+/* The operations of one publish in the open batch: [from, to). */
+struct lev_op_range {
+    uint32_t from, to;
+};
+
+/* Which publishes of a batch are already done with: see confirm.c. */
+struct lev_early {
+    uint64_t batch; /* the ranges belong to it */
+    uint64_t base;  /* a[0] is of sequence number base + 1 */
+    struct lev_op_range *a;
+    size_t n, cap;
+    size_t at; /* those before it are done with */
+};
+
 struct lev_tx_publish {
     struct lev_msg *msg;       /* owned reference */
     struct lev_queue **queues; /* counted references; malloc'ed */
@@ -98,6 +112,7 @@ struct lev_chan {
     uint64_t confirmed;   /* last sequence number answered */
     struct lev_confirm_run *runs;
     size_t runs_cap, runs_first, runs_len;
+    struct lev_early early[2]; /* of the open batch, and of the one before */
     struct lev_tx tx;
     struct lev_route_memo memo;
     struct lev_consumer *reply_consumer; /* of amq.rabbitmq.reply-to */
@@ -141,8 +156,13 @@ void lev_chan_forget_consumer(struct lev_chan *ch, const struct lev_consumer *c)
 
 /* confirm.select. 406 on a tx channel. */
 int lev_confirm_select(struct lev_chan *ch, struct lev_error *err);
-/* A publish in confirm mode got sequence number ++publish_seq; it is due when batch is durable. */
-void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack);
+/* A publish in confirm mode got sequence number ++publish_seq; it is due when batch is durable, or
+ * all it put into the open batch, from operation first_op on, was taken back. */
+void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack, size_t first_op);
+/* Sends what this run made due, to whomever. */
+void lev_confirm_end_run(struct lev_vhost *v);
+/* Lets go of what is remembered. */
+void lev_confirm_deinit(struct lev_chan *ch);
 /* Sends what is due, given that batches up to durable are on stable storage. */
 void lev_confirm_flush(struct lev_chan *ch, uint64_t durable);
 

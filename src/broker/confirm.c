@@ -1,9 +1,24 @@
 /* Publisher confirms. See chan.h: runs of sequence numbers wait, in order, for the batch that
  * stores them; what is due leaves as one basic.ack, multiple where it covers more than one. Under
- * the vhost's lock. */
+ * the vhost's lock.
+ *
+ * Early confirms. A publish whose operations were all taken back, because consumers acknowledged it
+ * before its batch was to be written, is done with: it need not wait for the disk. Each channel
+ * remembers the operations of its publishes in the open batch and in the sealed one, in order, and
+ * how many of them from the first on are done with; that far it is confirmed. Not in a firm batch:
+ * there a cancelled operation may stand for a promise that is yet to be written (the message died
+ * and went elsewhere, its acknowledgement is part of a transaction), or definitions came before it.
+ */
 #include "base/mem.h"
 #include "broker/chan.h"
 #include "broker/vhost_int.h"
+
+/* Fewer than so many confirms leave early only when nothing is left to wait for. */
+enum { EARLY_MIN = 64 };
+/* Channels looked at in one run that took something back. */
+enum { EARLY_CHANNELS = 64 };
+/* Ranges kept when there is nothing to remember. */
+enum { EARLY_KEEP = 256 };
 
 int lev_confirm_select(struct lev_chan *ch, struct lev_error *err)
 {
@@ -34,7 +49,79 @@ static void push_run(struct lev_chan *ch, struct lev_confirm_run r)
     *run_at(ch, ch->runs_len - 1) = r;
 }
 
-void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack)
+/* --- what the open batch has of the channel's publishes --- */
+
+static void forget_ranges(struct lev_early *e)
+{
+    if (e->cap > EARLY_KEEP) {
+        free(e->a);
+        *e = (struct lev_early){0};
+    }
+    e->n = e->at = 0;
+}
+
+/* That of the open batch. */
+static struct lev_early *early_open(struct lev_chan *ch)
+{
+    struct lev_early *e = &ch->early[0], older = *e;
+    uint64_t open = ch->client->vhost->open->id;
+    if (e->batch != open) {
+        *e = ch->early[1];
+        ch->early[1] = older;
+        forget_ranges(e);
+    }
+    if (e->batch != open || e->at == e->n) {
+        e->n = e->at = 0;
+        e->base = ch->publish_seq - 1;
+        e->batch = open;
+    }
+    return e;
+}
+
+static void remember(struct lev_chan *ch, uint64_t batch, size_t first_op)
+{
+    const struct lev_batch *open = ch->client->vhost->open;
+    struct lev_early *e = early_open(ch);
+    struct lev_op_range range = {0};
+    if (batch == open->id)
+        range = (struct lev_op_range){(uint32_t)first_op, (uint32_t)open->n_ops};
+    if (e->n == e->cap) {
+        e->cap = e->cap ? e->cap * 2 : 16;
+        e->a = lev_xrealloc(e->a, e->cap * sizeof(*e->a));
+    }
+    e->a[e->n++] = range;
+}
+
+/* Nothing of it is still to be written. */
+static bool taken_back(const struct lev_batch *b, struct lev_op_range r)
+{
+    for (uint32_t i = r.from; i < r.to; i++)
+        if (b->ops[i].kind == LEV_OP_ENQUEUE)
+            return false;
+    return true;
+}
+
+/* The batch with this id, when it is not being written yet and may be confirmed early; or NULL. */
+static const struct lev_batch *unwritten(const struct lev_vhost *v, uint64_t id)
+{
+    const struct lev_batch *b = id == v->open->id ? v->open : v->sealed;
+    return b && b->id == id && !b->firm ? b : NULL;
+}
+
+/* How far the publishes of the channel's first run are done with. */
+static uint64_t done_upto(struct lev_chan *ch)
+{
+    uint64_t id = run_at(ch, 0)->batch;
+    const struct lev_batch *b = unwritten(ch->client->vhost, id);
+    struct lev_early *e = ch->early[0].batch == id ? &ch->early[0] : &ch->early[1];
+    if (!b || e->batch != id)
+        return ch->confirmed;
+    while (e->at < e->n && taken_back(b, e->a[e->at]))
+        e->at++;
+    return e->base + e->at;
+}
+
+void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack, size_t first_op)
 {
     uint64_t seq = ++ch->publish_seq;
     struct lev_confirm_run *last = ch->runs_len ? run_at(ch, ch->runs_len - 1) : NULL;
@@ -43,9 +130,12 @@ void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack)
         last->upto = seq;
     else
         push_run(ch, (struct lev_confirm_run){.batch = batch, .upto = seq, .nack = nack});
+    remember(ch, batch, first_op);
     if (!lev_list_linked(&ch->run_node))
         lev_list_push_back(&ch->client->vhost->confirm_run, &ch->run_node);
 }
+
+/* --- sending --- */
 
 static void send_confirm(struct lev_chan *ch, uint64_t upto, bool nack)
 {
@@ -60,20 +150,89 @@ static void send_confirm(struct lev_chan *ch, uint64_t upto, bool nack)
     ch->confirmed = upto;
 }
 
-void lev_confirm_flush(struct lev_chan *ch, uint64_t durable)
+static struct lev_confirm_run pop_run(struct lev_chan *ch)
+{
+    struct lev_confirm_run r = *run_at(ch, 0);
+    ch->runs_first = (ch->runs_first + 1) & (ch->runs_cap - 1);
+    ch->runs_len--;
+    return r;
+}
+
+static void send_durable(struct lev_chan *ch, uint64_t durable)
 {
     while (ch->runs_len && run_at(ch, 0)->batch <= durable) {
-        struct lev_confirm_run r = *run_at(ch, 0);
-        while (ch->runs_len && run_at(ch, 0)->batch <= durable && run_at(ch, 0)->nack == r.nack) {
-            r.upto = run_at(ch, 0)->upto;
-            ch->runs_first = (ch->runs_first + 1) & (ch->runs_cap - 1);
-            ch->runs_len--;
-        }
+        struct lev_confirm_run r = pop_run(ch);
+        while (ch->runs_len && run_at(ch, 0)->batch <= durable && run_at(ch, 0)->nack == r.nack)
+            r.upto = pop_run(ch).upto;
         send_confirm(ch, r.upto, r.nack);
+    }
+}
+
+/* True when a run was ended by it, so that what follows may be due. */
+static bool send_early(struct lev_chan *ch)
+{
+    if (!ch->runs_len)
+        return false;
+    uint64_t upto = done_upto(ch), run = run_at(ch, 0)->upto;
+    if (upto > run)
+        upto = run;
+    if (upto <= ch->confirmed || (upto < run && upto - ch->confirmed < EARLY_MIN))
+        return false;
+    send_confirm(ch, upto, false);
+    if (upto == run)
+        (void)pop_run(ch);
+    return upto == run;
+}
+
+void lev_confirm_flush(struct lev_chan *ch, uint64_t durable)
+{
+    do
+        send_durable(ch, durable);
+    while (send_early(ch));
+    if (!ch->runs_len) {
+        forget_ranges(&ch->early[0]);
+        forget_ranges(&ch->early[1]);
     }
     struct lev_list *waiting = &ch->client->vhost->confirm_waiting;
     if (ch->runs_len && !lev_list_linked(&ch->wait_node))
         lev_list_push_back(waiting, &ch->wait_node);
     else if (!ch->runs_len && lev_list_linked(&ch->wait_node))
         lev_list_remove(&ch->wait_node);
+}
+
+/* Something was taken back: some of those who wait may wait no longer. */
+static void flush_waiting(struct lev_vhost *v)
+{
+    struct lev_list *last = v->confirm_waiting.prev;
+    struct lev_list *it = &v->confirm_waiting;
+    for (unsigned n = 0; n < EARLY_CHANNELS && it != last; n++) {
+        it = v->confirm_waiting.next;
+        struct lev_chan *ch = LEV_LIST_ENTRY(it, struct lev_chan, wait_node);
+        lev_list_remove(it);
+        lev_list_push_back(&v->confirm_waiting, it); /* the next run looks at the others */
+        if (!ch->tx_mode)
+            lev_confirm_flush(ch, v->durable);
+    }
+}
+
+void lev_confirm_end_run(struct lev_vhost *v)
+{
+    while (!lev_list_empty(&v->confirm_run)) {
+        struct lev_chan *ch = LEV_LIST_ENTRY(v->confirm_run.next, struct lev_chan, run_node);
+        lev_list_remove(&ch->run_node);
+        lev_confirm_flush(ch, v->durable);
+    }
+    uint64_t cancelled = atomic_load_explicit(&v->cancelled, memory_order_relaxed);
+    if (cancelled != v->cancelled_seen)
+        flush_waiting(v);
+    v->cancelled_seen = cancelled;
+}
+
+void lev_confirm_deinit(struct lev_chan *ch)
+{
+    free(ch->runs);
+    free(ch->early[0].a);
+    free(ch->early[1].a);
+    ch->runs = NULL;
+    ch->early[0] = ch->early[1] = (struct lev_early){0};
 }

@@ -26,6 +26,7 @@ bool lev_dead_letter_keeps(const struct lev_queue *q)
 static void push(struct lev_queue *q, const struct lev_parked *p, bool kept)
 {
     struct lev_vhost *v = q->vhost;
+    v->open->firm = true; /* it leaves its queue, but only for another */
     if (v->n_dead == v->cap_dead) {
         v->cap_dead = v->cap_dead ? v->cap_dead * 2 : 64;
         v->dead = lev_xrealloc(v->dead, v->cap_dead * sizeof(*v->dead));
@@ -54,7 +55,7 @@ void lev_dead_letter(struct lev_queue *q, const struct lev_entry *e, enum lev_de
     const struct lev_parked p = {.e = *e, .size = e->msg->body_len, .reason = (uint8_t)reason};
     if (q->deleted || !lev_dead_letter_keeps(q)) {
         lev_dead_letter_msg(q, e->msg, reason);
-        lev_queue_settled(q, e);
+        lev_queue_moved(q, e);
         return;
     }
     lev_msg_ref(e->msg);
@@ -198,7 +199,7 @@ static void end_kept(struct lev_dead *d, bool routed)
         d->p = (struct lev_parked){0};
         return;
     }
-    lev_queue_settled(q, &d->p.e);
+    lev_queue_moved(q, &d->p.e);
     lev_park_progress(q);
 }
 

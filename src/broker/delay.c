@@ -163,7 +163,7 @@ static void read_ahead(struct lev_vhost *v)
         d->bytes <= d->limits.max_bytes / 4) {
         d->loading = true;
         d->fresh_from = d->next_seq;
-        d->read_after = b->n_ops || v->n_marked ? b->id : b->id - 1;
+        d->read_after = b->n_ops || v->marked.n ? b->id : b->id - 1;
     }
     ask(v);
 }
@@ -263,7 +263,7 @@ static void come_due(struct lev_vhost *v, struct lev_delayed *m)
 
 static bool store_is_behind(const struct lev_vhost *v)
 {
-    return v->failed || v->open->bytes + v->in_flight_bytes >= LEV_UNWRITTEN_HIGH;
+    return v->failed || lev_vhost_unwritten(v) >= LEV_UNWRITTEN_HIGH;
 }
 
 static void on_due(struct lev_timer *t, uint64_t now_ms)

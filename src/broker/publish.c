@@ -90,10 +90,11 @@ static struct lev_queue *queue_of(struct lev_dest *d)
     return LEV_CONTAINER(d, struct lev_queue, dest);
 }
 
-static void confirm(struct lev_chan *ch, uint64_t batch)
+/* The operations from first_op on belong to the publish. */
+static void confirm(struct lev_chan *ch, uint64_t batch, size_t first_op)
 {
     bool rejected = batch == LEV_QUEUE_REJECTED;
-    lev_confirm_add(ch, rejected ? 0 : batch, rejected);
+    lev_confirm_add(ch, rejected ? 0 : batch, rejected, first_op);
 }
 
 static void enqueue(struct lev_chan *ch, const struct lev_publish *p, const struct lev_route *r,
@@ -101,6 +102,7 @@ static void enqueue(struct lev_chan *ch, const struct lev_publish *p, const stru
 {
     struct lev_vhost *v = ch->client->vhost;
     uint64_t batch = routed ? 0 : v->effects.batch;
+    size_t first_op = v->open->n_ops;
     if (r->n == 0 && !routed && p->mandatory)
         lev_publish_return(ch, p->msg);
     for (size_t i = 0; i < r->n; i++) {
@@ -110,7 +112,7 @@ static void enqueue(struct lev_chan *ch, const struct lev_publish *p, const stru
     if (batch == LEV_QUEUE_REJECTED || (r->n == 0 && !routed && !v->effects.held))
         lev_effects_undo(v);
     if (ch->confirm_mode)
-        confirm(ch, batch);
+        confirm(ch, batch, first_op);
 }
 
 static void into_tx(struct lev_chan *ch, const struct lev_publish *p, const struct lev_route *r)
@@ -158,10 +160,11 @@ int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *er
                               : NULL;
     int rc = 0;
     if (q) {
+        size_t first_op = ch->client->vhost->open->n_ops;
         uint64_t batch = lev_queue_publish_taking(q, p->msg);
         p->msg = NULL;
         if (ch->confirm_mode)
-            confirm(ch, batch);
+            confirm(ch, batch, first_op);
     } else {
         rc = publish_routed(ch, p, err);
     }

@@ -31,7 +31,6 @@ static void store_entry(struct lev_queue *q, struct lev_entry *e)
 void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
 {
     struct lev_vhost *v = q->vhost;
-    bool open = e->batch == v->open->id;
     struct lev_op o = {.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos};
     if (q->top->dedup)
         lev_dedup_left(q, e);
@@ -39,16 +38,12 @@ void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
         return;
     if (e->flags & LEV_ENTRY_STORED) {
         q->stored_live--;
-        if (open) {
-            lev_vhost_op_cancel(v, e->op, q->stored_live > 0);
+        if (lev_vhost_op_cancel(v, e, q->stored_live > 0))
             return;
-        }
         o.size = e->msg->body_len;
     } else if (e->flags & LEV_ENTRY_SPILLED) {
-        if (open) {
-            lev_vhost_op_cancel(v, e->op, false);
+        if (lev_vhost_op_cancel(v, e, false))
             return;
-        }
         o.flags = LEV_OPF_SPILLED;
     } else if (q->stored_live > 0) {
         o.flags = LEV_OPF_NOROW;
@@ -57,6 +52,14 @@ void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
     }
     lev_vhost_op(v, &o);
     lev_vhost_mark(v, q);
+}
+
+void lev_queue_moved(struct lev_queue *q, const struct lev_entry *e)
+{
+    bool together = q->vhost->together;
+    q->vhost->together = true;
+    lev_queue_settled(q, e);
+    q->vhost->together = together;
 }
 
 void lev_queue_settled_unread(struct lev_queue *q, const struct lev_entry *e, uint32_t size)

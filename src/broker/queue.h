@@ -127,6 +127,8 @@ void lev_queue_kick(struct lev_queue *q);
 void lev_queue_requeue(struct lev_queue *q, struct lev_entry *e);
 /* A message is finished with: tells the store. Does not touch the message reference. */
 void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e);
+/* The same for one that goes elsewhere, in the open batch: its end is in the same. */
+void lev_queue_moved(struct lev_queue *q, const struct lev_entry *e);
 /* The same for a message of a durable queue that is long durable and whose body of that size is not
  * in memory. */
 void lev_queue_settled_unread(struct lev_queue *q, const struct lev_entry *e, uint32_t size);

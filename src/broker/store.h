@@ -94,6 +94,8 @@ struct lev_batch {
     struct lev_op *ops;
     size_t n_ops, cap_ops;
     size_t live;                  /* operations that must be written: neither NONE nor NOROW */
+    bool firm;                    /* more than messages came and went: what is in it is promised
+                                   * only once it is stored (see confirm.c) */
     size_t bytes;                 /* message octets referenced: what back-pressure counts */
     struct lev_queue_mark *marks; /* distinct queues */
     size_t n_marks, cap_marks;
@@ -197,19 +199,28 @@ void lev_read_free(struct lev_read **r);
  * them. Any thread. */
 bool lev_stored_props_valid(struct lev_bytes raw);
 
+/* What went through the open batches so far. */
+struct lev_activity {
+    uint64_t enqueued;  /* messages to be stored */
+    uint64_t settled;   /* messages that were to be stored, or are, and are done with */
+    uint64_t cancelled; /* of them, those that were never written */
+};
+
 /* What the store calls; never under a lock of the store's; writer or reader thread. */
 struct lev_store_client {
-    /* Swap the open batch: the filled one (live > 0 or marks > 0; ownership passes), or NULL when
-     * there is nothing to write. */
-    struct lev_batch *(*take)(void *ctx);
+    /* The next batch to be written (live > 0 or marks > 0; ownership passes), or NULL when there is
+     * nothing to write just now. That is the sealed batch if there is one. seal: the open batch
+     * becomes the sealed one, to be taken by a later call: what is consumed meanwhile is not
+     * written. Without it, the open batch is taken when there is no sealed one. */
+    struct lev_batch *(*take)(void *ctx, bool seal);
     /* The batch is on stable storage; ownership comes back. */
     void (*done)(void *ctx, struct lev_batch *batch);
     /* rc < 0: writing fails with text, retrying; rc == 0: writes work again. */
     void (*trouble)(void *ctx, int rc, const char *text);
     /* A read came back; ownership passes. */
     void (*loaded)(void *ctx, struct lev_read *read);
-    /* A number that changes whenever the open batch does; lock-free. May be NULL. */
-    uint64_t (*activity)(void *ctx);
+    /* Lock-free. May be NULL. */
+    struct lev_activity (*activity)(void *ctx);
 };
 
 /* What the broker calls, under its lock: none of these blocks or does I/O. */

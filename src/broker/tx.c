@@ -159,6 +159,7 @@ int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)
         return -1;
     size_t ops_before = v->open->n_ops;
     bool taken = true;
+    v->together = true;
     for (size_t i = 0; i < tx->n_publishes; i++)
         taken &= commit_publish(ch, &tx->publishes[i]);
     for (size_t i = 0; i < tx->n_settles; i++) {
@@ -167,6 +168,8 @@ int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)
         lev_chan_apply(ch, u, tx->settles[i].how);
     }
     lev_chan_trim(ch);
+    v->together = false;
+    v->open->firm |= tx->n_settles > 0; /* what it acknowledges is not consumed before it is done */
     ch->tx_batch = v->open->n_ops > ops_before ? v->open->id : 0;
     forget(tx);
     if (!taken)

@@ -103,23 +103,15 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     return v;
 }
 
-/* taken is not empty when the store gave up with a batch in hand. */
-static void drop_marked(struct lev_vhost *v)
-{
-    for (size_t i = 0; i < v->n_marked; i++)
-        lev_queue_unref(&v->marked[i]);
-    for (size_t i = 0; i < v->n_taken; i++)
-        lev_queue_unref(&v->taken[i]);
-    v->n_marked = v->n_taken = 0;
-}
-
 void lev_vhost_free(struct lev_vhost **vp)
 {
     struct lev_vhost *v = *vp;
     *vp = NULL;
     if (!v)
         return;
-    drop_marked(v);
+    lev_marked_free(&v->marked);
+    lev_marked_free(&v->aged);
+    lev_marked_free(&v->written); /* not empty when the store gave up with a batch in hand */
     lev_dead_letters_drop(v);
     lev_topology_free(&v->topology); /* bound queues are still alive */
     LEV_MAP_EACH(slot, &v->queues)
@@ -136,8 +128,7 @@ void lev_vhost_free(struct lev_vhost **vp)
     lev_map_deinit(&v->queues);
     lev_map_deinit(&v->reply_chans);
     lev_batch_free(&v->open);
-    free(v->marked);
-    free(v->taken);
+    lev_batch_free(&v->sealed);
     free(v->ids_used);
     lev_bytes_free(&v->name);
     pthread_mutex_destroy(&v->mutex);
@@ -166,11 +157,6 @@ void lev_vhost_unlock(struct lev_vhost *v)
 }
 
 /* --- the end of a run --- */
-
-static bool something_to_write(const struct lev_vhost *v)
-{
-    return v->open->n_ops > 0 || v->n_marked > 0; /* what was cancelled still has waiters */
-}
 
 void lev_vhost_settle_queues(struct lev_vhost *v)
 {
@@ -201,12 +187,8 @@ static void set_alarm(struct lev_vhost *v)
 void lev_vhost_end_run(struct lev_vhost *v)
 {
     lev_vhost_settle_queues(v);
-    while (!lev_list_empty(&v->confirm_run)) {
-        struct lev_chan *ch = LEV_LIST_ENTRY(v->confirm_run.next, struct lev_chan, run_node);
-        lev_list_remove(&ch->run_node);
-        lev_confirm_flush(ch, v->durable);
-    }
-    if (!v->woken && something_to_write(v)) {
+    lev_confirm_end_run(v);
+    if (!v->woken && lev_vhost_has_batch(v)) {
         v->woken = true;
         v->store->ops->wake(v->store);
     }
@@ -239,7 +221,7 @@ void lev_vhost_tick(struct lev_vhost *v)
 
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c)
 {
-    bool behind = v->failed || v->open->bytes + v->in_flight_bytes >= LEV_UNWRITTEN_HIGH;
+    bool behind = v->failed || lev_vhost_unwritten(v) >= LEV_UNWRITTEN_HIGH;
     bool held = behind;
     if (behind && !lev_list_linked(&c->throttle_node))
         lev_list_push_back(&v->throttled, &c->throttle_node);
@@ -253,7 +235,7 @@ bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c)
 
 static void release_throttled(struct lev_vhost *v)
 {
-    if (v->failed || v->open->bytes + v->in_flight_bytes > LEV_UNWRITTEN_LOW)
+    if (v->failed || lev_vhost_unwritten(v) > LEV_UNWRITTEN_LOW)
         return;
     while (!lev_list_empty(&v->throttled)) {
         struct lev_client *c = LEV_LIST_ENTRY(v->throttled.next, struct lev_client, throttle_node);
@@ -283,13 +265,13 @@ static bool has_row(const struct lev_queue *q)
 }
 
 /* Fills the rows of the queues that the batch touched. False when none needs writing. */
-static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
+static bool write_marks(const struct lev_marked *m, struct lev_batch *b)
 {
     bool needed = false;
-    b->marks = lev_xmalloc(v->n_marked * sizeof(*b->marks));
-    b->cap_marks = v->n_marked;
-    for (size_t i = 0; i < v->n_marked; i++) {
-        struct lev_queue *q = v->marked[i];
+    b->marks = lev_xmalloc((m->n + 1) * sizeof(*b->marks));
+    b->cap_marks = m->n + 1;
+    for (size_t i = 0; i < m->n; i++) {
+        struct lev_queue *q = m->a[i];
         if (!has_row(q))
             continue;
         bool consumed = q->top->n_consumers > 0;
@@ -301,59 +283,53 @@ static bool write_marks(struct lev_vhost *v, struct lev_batch *b)
     return needed;
 }
 
-static void commit_marks(struct lev_vhost *v, const struct lev_batch *b)
+static void commit_marks(const struct lev_marked *m, const struct lev_batch *b)
 {
-    for (size_t i = 0, k = 0; i < v->n_marked; i++)
-        if (has_row(v->marked[i]))
-            v->marked[i]->reserved_to = b->marks[k++].delivered_to;
+    for (size_t i = 0, k = 0; i < m->n; i++)
+        if (has_row(m->a[i]))
+            m->a[i]->reserved_to = b->marks[k++].delivered_to;
 }
 
-/* A new open batch; the queues of the old one are in taken. */
-static void swap_batch(struct lev_vhost *v)
-{
-    struct lev_queue **marked = v->marked;
-    size_t n = v->n_marked, cap = v->cap_marked;
-    v->open = lev_batch_new(v->next_batch++);
-    v->marked = v->taken;
-    v->cap_marked = v->cap_taken;
-    v->n_marked = 0;
-    v->taken = marked;
-    v->n_taken = n;
-    v->cap_taken = cap;
-}
-
-/* The taken batch, with this id, is on stable storage, and all before it. */
+/* The batch that was taken, with this id, is on stable storage, and all before it. */
 static void became_durable(struct lev_vhost *v, uint64_t id)
 {
     v->durable = id;
-    for (size_t i = 0; i < v->n_taken; i++) {
-        lev_window_stored(v->taken[i]);
-        lev_queue_unref(&v->taken[i]);
+    for (size_t i = 0; i < v->written.n; i++) {
+        lev_window_stored(v->written.a[i]);
+        lev_queue_unref(&v->written.a[i]);
     }
-    v->n_taken = 0;
+    v->written.n = 0;
     lev_delays_stored(v);
     settle_waiting(v);
     release_throttled(v);
     lev_vhost_end_run(v);
 }
 
-static struct lev_batch *on_take(void *ctx)
+/* b, taken, unless there is nothing to write in it: then it is durable as it is. */
+static struct lev_batch *unless_empty(struct lev_vhost *v, struct lev_batch *b)
+{
+    bool marks = write_marks(&v->written, b);
+    if (b->live || marks) {
+        commit_marks(&v->written, b);
+        v->in_flight_bytes += b->bytes;
+        return b;
+    }
+    became_durable(v, b->id);
+    lev_batch_free(&b);
+    return NULL;
+}
+
+static struct lev_batch *on_take(void *ctx, bool seal)
 {
     struct lev_vhost *v = ctx;
+    struct lev_batch *b = NULL;
     lev_vhost_lock(v);
     v->woken = false;
-    struct lev_batch *b = v->open;
-    bool marks = v->n_marked && write_marks(v, b);
-    bool nothing = !b->live && !marks; /* or all of it cancelled */
-    if (!nothing) {
-        commit_marks(v, b);
-        v->in_flight_bytes += b->bytes;
-    }
-    swap_batch(v);
-    if (nothing) {
-        became_durable(v, b->id);
-        lev_batch_free(&b);
-    }
+    do {
+        b = lev_vhost_take(v, seal);
+        if (b)
+            b = unless_empty(v, b);
+    } while (!b && !seal && lev_vhost_has_batch(v));
     lev_vhost_unlock(v);
     return b;
 }
@@ -413,10 +389,12 @@ static void on_loaded(void *ctx, struct lev_read *r)
     lev_read_free(&r);
 }
 
-static uint64_t on_activity(void *ctx)
+static struct lev_activity on_activity(void *ctx)
 {
     struct lev_vhost *v = ctx;
-    return atomic_load_explicit(&v->activity, memory_order_relaxed);
+    return (struct lev_activity){atomic_load_explicit(&v->enqueued, memory_order_relaxed),
+                                 atomic_load_explicit(&v->settled, memory_order_relaxed),
+                                 atomic_load_explicit(&v->cancelled, memory_order_relaxed)};
 }
 
 const struct lev_store_client lev_vhost_store_client = {.take = on_take,

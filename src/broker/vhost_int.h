@@ -16,6 +16,12 @@ enum {
     LEV_UNWRITTEN_LOW = 16 << 20,
 };
 
+/* Distinct queues that a batch touched; counted references. */
+struct lev_marked {
+    struct lev_queue **a;
+    size_t n, cap;
+};
+
 struct lev_vhost {
     pthread_mutex_t mutex;
     struct lev_bytes name; /* owned */
@@ -54,18 +60,21 @@ struct lev_vhost {
     struct lev_list throttled;       /* lev_client.throttle_node */
 
     struct lev_batch *open;
-    struct lev_queue **marked; /* counted references; distinct queues of the open batch */
-    size_t n_marked, cap_marked;
-    struct lev_queue **taken; /* the same of the batch being written */
-    size_t n_taken, cap_taken;
+    struct lev_batch *sealed;  /* the one before it, when it is left to age: see batch.c; or NULL */
+    struct lev_marked marked;  /* of the open batch */
+    struct lev_marked aged;    /* of the sealed one */
+    struct lev_marked written; /* of the one being written */
     uint64_t next_batch;
     uint64_t durable; /* batches up to it are on stable storage */
     struct lev_queue
         *over; /* a queue that this run's publishes outran; not a reference: see throttle */
     size_t in_flight_bytes;
-    _Atomic uint64_t activity; /* changes of the open batch; written under the lock */
-    bool woken;                /* the store knows that the open batch has something */
-    bool failed;               /* the store cannot write */
+    _Atomic uint64_t enqueued, settled, cancelled; /* struct lev_activity; written under the lock */
+    uint64_t cancelled_seen;                       /* by lev_confirm_end_run */
+    bool together; /* what this run does to messages must be in one batch: nothing is taken back
+                    * from the sealed one */
+    bool woken;    /* the store knows that the open batch has something */
+    bool failed;   /* the store cannot write */
 
     size_t memory; /* bytes of ready messages in memory */
     size_t n_consumers, n_channels, n_clients;
@@ -109,12 +118,19 @@ void lev_vhost_recover_dedup(void *ctx, const struct lev_dedup_def *d);
 void lev_patrol(struct lev_timer *t, uint64_t now_ms);
 void lev_patrol_start(struct lev_vhost *v);
 
-/* --- batch.c: the open batch --- */
+/* --- batch.c: the batches that are not being written yet --- */
 struct lev_batch *lev_batch_new(uint64_t id);
 /* Appends an operation and returns its index. */
 uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op);
-/* Takes back an ENQUEUE or SPILL of the open batch; norow leaves a NOROW settle in its place. */
-void lev_vhost_op_cancel(struct lev_vhost *v, uint32_t op, bool norow);
+/* Takes back e's ENQUEUE or SPILL if that can be; norow leaves a NOROW settle in its place. */
+bool lev_vhost_op_cancel(struct lev_vhost *v, const struct lev_entry *e, bool norow);
+/* The next batch for the store, or NULL; see struct lev_store_client. */
+struct lev_batch *lev_vhost_take(struct lev_vhost *v, bool seal);
+/* There is something to write. */
+bool lev_vhost_has_batch(const struct lev_vhost *v);
+/* Message octets that are not on stable storage yet. */
+size_t lev_vhost_unwritten(const struct lev_vhost *v);
+void lev_marked_free(struct lev_marked *m);
 /* The queue's row is to be written with the open batch, if it has one. */
 void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q);
 /* The queue is told (lev_window_stored) when the open batch is durable. */

@@ -50,7 +50,7 @@ static uint64_t lowest_free(const struct lev_queue *q)
 static void hold_reads(struct lev_queue *q)
 {
     const struct lev_batch *b = q->vhost->open;
-    q->read_after = b->live || q->vhost->n_marked ? b->id : b->id - 1;
+    q->read_after = b->live || q->vhost->marked.n ? b->id : b->id - 1;
 }
 
 static void begin_paging(struct lev_queue *q, const struct lev_windows *l)

@@ -210,10 +210,13 @@ struct lev_store_sqlite {
     sqlite3 *db;
     sqlite3_stmt *st[LEV_ST_COUNT];
     struct lev_state state;
-    bool reload;       /* state must be loaded before the next transaction */
-    bool synced;       /* synchronous=FULL is in force */
-    int wal_frames;    /* at the last commit */
-    int checkpoint_at; /* frames at which the next checkpoint is tried */
+    bool reload;                      /* state must be loaded before the next transaction */
+    bool synced;                      /* synchronous=FULL is in force */
+    int wal_frames;                   /* at the last commit */
+    int checkpoint_at;                /* frames at which the next checkpoint is tried */
+    struct lev_activity seen, recent; /* at the last look; since, fading */
+    bool pays;                        /* to let batches age */
+    unsigned looks;
     struct lev_rows rows;
     struct lev_shared *shared; /* sorted by msg; of the transaction */
     size_t n_shared, cap_shared;

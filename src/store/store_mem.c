@@ -348,18 +348,21 @@ static bool commit_held(struct mem_store *m)
     return true;
 }
 
-size_t lev_store_mem_run_writer(struct lev_store *s)
+bool lev_store_mem_run_batch(struct lev_store *s)
 {
     struct mem_store *m = mem(s);
-    size_t n = 0;
     m->woken = false;
-    for (;;) {
-        if (!m->held)
-            m->held = m->client->take(m->ctx);
-        if (!m->held || !commit_held(m))
-            return n;
+    if (!m->held)
+        m->held = m->client->take(m->ctx, false);
+    return m->held && commit_held(m);
+}
+
+size_t lev_store_mem_run_writer(struct lev_store *s)
+{
+    size_t n = 0;
+    while (lev_store_mem_run_batch(s))
         n++;
-    }
+    return n;
 }
 
 /* ---- The reader's half ---- */

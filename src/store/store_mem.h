@@ -22,6 +22,8 @@ size_t lev_store_mem_run(struct lev_store *s);
 /* Only one half of it. */
 size_t lev_store_mem_run_writer(struct lev_store *s);
 size_t lev_store_mem_run_reader(struct lev_store *s);
+/* One batch; false when there is none, or it cannot be committed. */
+bool lev_store_mem_run_batch(struct lev_store *s);
 
 /* rc < 0: commits fail from now on (trouble(rc) at the next attempt); 0: they work again
  * (trouble(0)). */

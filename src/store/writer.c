@@ -13,8 +13,11 @@
 #include "base/err.h"
 #include "base/log.h"
 
-/* A batch this large means load; how long the next one may then be gathered, and in what steps. */
-enum { PACE_OPS = 64, GATHER_NS = 800000, GATHER_STEP_NS = 50000 };
+/* So many messages since the last look mean load. Under load, batches are gathered for a while, at
+ * most GATHER_NS, which is looked at in steps; see lookout below. */
+enum { BUSY_MESSAGES = 64, GATHER_NS = 2000000, GATHER_STEP_NS = 200000, QUIET_STEPS = 3 };
+/* Of so many looks, so many are given to trying. */
+enum { TRY_EVERY = 64, TRY_LOOKS = 4 };
 
 enum { IDLE_MS = 1000, STOP_RETRY_MS = 100 };
 
@@ -129,28 +132,56 @@ static bool write_batch_worker(struct lev_store_sqlite *s, const struct lev_batc
     return true;
 }
 
-/* Under load, lets the next batch grow for a moment before it is taken: what consumers acknowledge
- * meanwhile never touches the disk. Ends as soon as nothing new comes, for then somebody waits for
- * this very batch. */
-static void gather_worker(struct lev_store_sqlite *s)
+/* Batches are left to age before they are written while that pays: consumers keep up, and what they
+ * acknowledge meanwhile need not be written. It does not pay for those who wait for confirms while
+ * nobody consumes, nor while a backlog is worked off. */
+
+static struct lev_activity activity_of(const struct lev_store_sqlite *s)
 {
-    uint64_t start = lev_clock_mono_ns(), seen;
-    if (!s->client->activity)
-        return;
-    do {
-        seen = s->client->activity(s->ctx);
-        nanosleep(&(struct timespec){0, GATHER_STEP_NS}, NULL);
-    } while (s->client->activity(s->ctx) != seen && lev_clock_mono_ns() - start < GATHER_NS);
+    return s->client->activity ? s->client->activity(s->ctx) : (struct lev_activity){0};
 }
 
-/* True when there was a batch. Clears *ok_r when it could not be written and the store must stop.
+/* A look at what went through since the last one: true when that was much. */
+static bool look_worker(struct lev_store_sqlite *s)
+{
+    struct lev_activity now = activity_of(s), *r = &s->recent;
+    uint64_t messages = now.enqueued - s->seen.enqueued;
+    r->enqueued = r->enqueued / 2 + messages;
+    r->settled = r->settled / 2 + now.settled - s->seen.settled;
+    r->cancelled = r->cancelled / 2 + now.cancelled - s->seen.cancelled;
+    s->seen = now;
+    bool trying = s->looks++ % TRY_EVERY < TRY_LOOKS;
+    s->pays = r->settled >= r->enqueued / 2 && (trying || r->cancelled >= r->enqueued / 8);
+    return messages >= BUSY_MESSAGES;
+}
+
+/* Waits a while, unless nothing comes any more. */
+static void gather_worker(const struct lev_store_sqlite *s)
+{
+    uint64_t start = lev_clock_mono_ns();
+    struct lev_activity last = activity_of(s);
+    unsigned quiet = 0;
+    do {
+        nanosleep(&(struct timespec){0, GATHER_STEP_NS}, NULL);
+        struct lev_activity now = activity_of(s);
+        quiet = now.enqueued == last.enqueued && now.settled == last.settled ? quiet + 1 : 0;
+        last = now;
+    } while (quiet < QUIET_STEPS && lev_clock_mono_ns() - start < GATHER_NS);
+}
+
+/* False when there was nothing to do. Clears *ok_r when it could not be written and the store must
+ * stop.
  */
 static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
 {
+    bool age = look_worker(s) && s->pays;
     atomic_store(&s->woken, false);
-    struct lev_batch *b = s->client->take(s->ctx);
-    if (!b)
-        return false;
+    struct lev_batch *b = s->client->take(s->ctx, age);
+    if (!b) {
+        if (age)
+            gather_worker(s);
+        return age;
+    }
     uint64_t start = lev_clock_mono_ns();
     if (!write_batch_worker(s, b)) {
         lev_log_error("store %s: stopped without writing %zu operations", s->path, b->live);
@@ -161,7 +192,6 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
     LEV_STAT_ADD(s, batches, 1);
     LEV_STAT_ADD(s, ops, b->live);
     LEV_STAT_ADD(s, bytes, b->bytes);
-    bool busy = b->live >= PACE_OPS;
     s->client->done(s->ctx, b);
     if (lev_purge_due(s)) {
         /* about as long as batches take, unless it gets out of hand */
@@ -172,7 +202,7 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
         (void)lev_purge_slice(s, slice, false);
     }
     lev_checkpoint(s, false);
-    if (busy)
+    if (age)
         gather_worker(s);
     return true;
 }

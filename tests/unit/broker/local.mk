@@ -54,7 +54,8 @@ test_broker_admin_SOURCES = \
 	tests/unit/broker/args.c tests/unit/broker/args.h
 test_broker_admin_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_admin_LDADD = $(BROKER_STAGE_LIBS)
-test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE)
+test_broker_confirm_SOURCES = tests/unit/broker/test_confirm.c $(BROKER_STAGE) \
+	tests/unit/broker/args.c tests/unit/broker/args.h
 test_broker_confirm_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_confirm_LDADD = $(BROKER_STAGE_LIBS)
 test_broker_tx_SOURCES = tests/unit/broker/test_tx.c $(BROKER_STAGE)

@@ -64,6 +64,8 @@ void stage_advance(struct stage *s, uint64_t ms);
 uint64_t stage_now(const struct stage *s);
 /* Lets the store do all it can. */
 void stage_run(struct stage *s);
+/* The store leaves the open batch to age, unless one does already. */
+void stage_seal(struct stage *s);
 /* The process dies: peers are gone, and what was committed comes back. */
 void stage_crash(struct stage *s);
 /* A clean stop and start. */

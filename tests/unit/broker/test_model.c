@@ -55,7 +55,7 @@ static bool chance(struct play *g, unsigned percent)
 static void save_when_written(struct play *g)
 {
     const struct lev_vhost *v = g->st.v;
-    if (!g->failing && !v->open->n_ops && !v->n_marked && !v->n_taken)
+    if (!g->failing && !lev_vhost_has_batch(v) && !v->written.n)
         model_save(&g->m);
 }
 
@@ -63,6 +63,10 @@ static void run_store(struct play *g, int what)
 {
     model_begin(&g->m, "store");
     g->reads_failed |= g->failing_reads;
+    if (what == 0 && chance(g, 40)) {
+        stage_seal(&g->st);
+        return;
+    }
     if (what == 0)
         lev_store_mem_run_writer(g->st.store);
     else if (what == 1)

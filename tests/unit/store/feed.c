@@ -22,10 +22,11 @@ static struct lev_batch *batch_new(uint64_t id)
     return b;
 }
 
-static struct lev_batch *on_take(void *ctx)
+static struct lev_batch *on_take(void *ctx, bool seal)
 {
     struct feed *f = ctx;
     struct lev_batch *b = NULL;
+    (void)seal;
     pthread_mutex_lock(&f->mu);
     if (!f->hold && (f->open->live > 0 || f->open->n_marks > 0)) {
         b = f->open;
