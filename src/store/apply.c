@@ -104,7 +104,7 @@ static int queue_delete(struct lev_store_sqlite *s, uint32_t id)
     q->live = q->changed = q->settled = false;
     q->head = q->next_pos = q->delivered_to = q->count = q->bytes = q->purged = 0;
     q->live_row = LEV_NO_POS;
-    q->first_insert = q->last_insert = (size_t)LEV_NO_INSERT;
+    q->first_insert = q->last_insert = LEV_NO_INSERT;
     return rc;
 }
 

@@ -5,7 +5,7 @@
  * transaction have it: the same struct lev_msg in two batches is stored twice. */
 #include "store/store_int.h"
 
-#define NONE ((size_t)LEV_NO_INSERT)
+#define NONE LEV_NO_INSERT
 
 void lev_insert_add(struct lev_state *t, struct lev_squeue *q, const struct lev_op *op)
 {
@@ -13,7 +13,7 @@ void lev_insert_add(struct lev_state *t, struct lev_squeue *q, const struct lev_
         t->cap_inserts = t->cap_inserts ? t->cap_inserts * 2 : 256;
         t->inserts = lev_xrealloc(t->inserts, t->cap_inserts * sizeof(*t->inserts));
     }
-    size_t i = t->n_inserts++;
+    uint32_t i = (uint32_t)t->n_inserts++;
     t->inserts[i] = (struct lev_insert){op, NONE};
     if (q->last_insert == NONE)
         q->first_insert = i;
@@ -46,7 +46,7 @@ static void list_large(struct lev_store_sqlite *s)
     struct lev_state *t = &s->state;
     s->n_shared = 0;
     for (size_t i = 0; i < t->n_touched; i++)
-        for (size_t k = t->touched[i]->first_insert; k != NONE; k = t->inserts[k].next)
+        for (uint32_t k = t->touched[i]->first_insert; k != NONE; k = t->inserts[k].next)
             if (t->inserts[k].op->u.msg->body_len > LEV_SHARE_BODY_MIN)
                 add_shared(s, t->inserts[k].op->u.msg);
     if (s->n_shared > 1)
@@ -112,15 +112,15 @@ static int compare_pos(const void *a, const void *b)
 static void sort_chain(struct lev_state *t, const struct lev_squeue *q)
 {
     size_t n = 0;
-    for (size_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
+    for (uint32_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
         n++;
     const struct lev_op **ops = lev_xmalloc(n * sizeof(*ops));
     size_t i = 0;
-    for (size_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
+    for (uint32_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
         ops[i++] = t->inserts[k].op;
     qsort(ops, n, sizeof(*ops), compare_pos);
     i = 0;
-    for (size_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
+    for (uint32_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
         t->inserts[k].op = ops[i++];
     free(ops);
 }
@@ -128,7 +128,7 @@ static void sort_chain(struct lev_state *t, const struct lev_squeue *q)
 static bool in_order(const struct lev_state *t, const struct lev_squeue *q)
 {
     uint64_t last = 0;
-    for (size_t k = q->first_insert; k != NONE; k = t->inserts[k].next) {
+    for (uint32_t k = q->first_insert; k != NONE; k = t->inserts[k].next) {
         if (t->inserts[k].op->pos < last)
             return false;
         last = t->inserts[k].op->pos;
@@ -141,7 +141,7 @@ static void list_rows(struct lev_store_sqlite *s, struct lev_squeue *q)
     struct lev_state *t = &s->state;
     if (!in_order(t, q))
         sort_chain(t, q);
-    for (size_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
+    for (uint32_t k = q->first_insert; k != NONE; k = t->inserts[k].next)
         lev_rows_add(&s->rows, t->inserts[k].op, shared_id(s, t->inserts[k].op->u.msg));
     q->first_insert = q->last_insert = NONE;
 }

@@ -14,6 +14,9 @@
 #define DIRTY (UINT64_C(1) << 63)
 #define HI_MASK (STORED - 1)
 
+/* Room for starts of ranges that are gone, kept from one lev_ivset_sync to the next. */
+enum { GONE_KEEP = 4096 };
+
 struct iv {
     uint64_t lo;
     uint64_t hi; /* with STORED and DIRTY */
@@ -36,39 +39,50 @@ static uint64_t hi_of(const struct iv *v)
     return v->hi & HI_MASK;
 }
 
-static struct iv *get(const struct lev_ivset *s, struct at a)
+static struct iv *get(const struct lev_iv_body *s, struct at a)
 {
     return &s->dir[a.d].chunk->v[a.i];
 }
 
-static bool at_end(const struct lev_ivset *s, struct at a)
+static bool at_end(const struct lev_iv_body *s, struct at a)
 {
     return a.d >= s->n_dir;
 }
 
-static struct at next(const struct lev_ivset *s, struct at a)
+static struct at next(const struct lev_iv_body *s, struct at a)
 {
     if (a.i + 1 < s->dir[a.d].chunk->n)
         return (struct at){a.d, a.i + 1};
     return (struct at){a.d + 1, 0};
 }
 
-void lev_ivset_init(struct lev_ivset *s)
+void lev_ivset_init(struct lev_ivset *set)
 {
-    *s = (struct lev_ivset){0};
+    set->body = NULL;
 }
 
-void lev_ivset_deinit(struct lev_ivset *s)
+void lev_ivset_deinit(struct lev_ivset *set)
 {
+    struct lev_iv_body *s = set->body;
+    set->body = NULL;
+    if (!s)
+        return;
     for (size_t i = 0; i < s->n_dir; i++)
         free(s->dir[i].chunk);
     free(s->dir);
     free(s->gone);
-    *s = (struct lev_ivset){0};
+    free(s);
+}
+
+static struct lev_iv_body *body_of(struct lev_ivset *set)
+{
+    if (!set->body)
+        set->body = lev_xcalloc(1, sizeof(*set->body));
+    return set->body;
 }
 
 /* The last range with lo <= pos; false when there is none. */
-static bool find_last(const struct lev_ivset *s, uint64_t pos, struct at *a)
+static bool find_last(const struct lev_iv_body *s, uint64_t pos, struct at *a)
 {
     size_t lo = 0, hi = s->n_dir;
     while (lo < hi) {
@@ -93,7 +107,7 @@ static bool find_last(const struct lev_ivset *s, uint64_t pos, struct at *a)
     return true;
 }
 
-static void dir_insert(struct lev_ivset *s, size_t d, struct lev_iv_chunk *c)
+static void dir_insert(struct lev_iv_body *s, size_t d, struct lev_iv_chunk *c)
 {
     if (s->n_dir == s->cap_dir) {
         s->cap_dir = s->cap_dir ? s->cap_dir * 2 : 2;
@@ -114,7 +128,7 @@ static struct lev_iv_chunk *chunk_new(void)
 
 /* Moves the upper half of a full chunk to a new one behind it; a full last chunk that is appended
  * to stays full and gets an empty neighbour's worth of room instead. */
-static struct at make_room(struct lev_ivset *s, struct at a)
+static struct at make_room(struct lev_iv_body *s, struct at a)
 {
     struct lev_iv_chunk *c = s->dir[a.d].chunk;
     uint32_t keep = a.d + 1 == s->n_dir && a.i == c->n ? LEV_IV_CHUNK - 8 : LEV_IV_CHUNK / 2;
@@ -128,7 +142,7 @@ static struct at make_room(struct lev_ivset *s, struct at a)
 }
 
 /* Inserts v at a (behind the range before it). */
-static struct at insert(struct lev_ivset *s, struct at a, struct iv v)
+static struct at insert(struct lev_iv_body *s, struct at a, struct iv v)
 {
     if (s->n_dir == 0) {
         struct lev_iv_chunk *c = chunk_new();
@@ -147,7 +161,7 @@ static struct at insert(struct lev_ivset *s, struct at a, struct iv v)
     return a;
 }
 
-static void note_gone(struct lev_ivset *s, const struct iv *v)
+static void note_gone(struct lev_iv_body *s, const struct iv *v)
 {
     if (!(v->hi & STORED))
         return;
@@ -159,7 +173,7 @@ static void note_gone(struct lev_ivset *s, const struct iv *v)
 }
 
 /* Removes the range at a, which then is the place of the next one. */
-static struct at erase(struct lev_ivset *s, struct at a)
+static struct at erase(struct lev_iv_body *s, struct at a)
 {
     struct lev_iv_chunk *c = s->dir[a.d].chunk;
     s->n--;
@@ -176,7 +190,7 @@ static struct at erase(struct lev_ivset *s, struct at a)
     return a.i < c->n ? a : (struct at){a.d + 1, 0};
 }
 
-static void set_dirty(struct lev_ivset *s, struct at a)
+static void set_dirty(struct lev_iv_body *s, struct at a)
 {
     struct iv *v = get(s, a);
     s->n_dirty += !(v->hi & DIRTY);
@@ -184,7 +198,7 @@ static void set_dirty(struct lev_ivset *s, struct at a)
     s->dir[a.d].chunk->dirty = true;
 }
 
-static void set_lo(struct lev_ivset *s, struct at a, uint64_t lo)
+static void set_lo(struct lev_iv_body *s, struct at a, uint64_t lo)
 {
     struct iv *v = get(s, a);
     note_gone(s, v);
@@ -196,7 +210,7 @@ static void set_lo(struct lev_ivset *s, struct at a, uint64_t lo)
     set_dirty(s, a);
 }
 
-static void set_hi(struct lev_ivset *s, struct at a, uint64_t hi)
+static void set_hi(struct lev_iv_body *s, struct at a, uint64_t hi)
 {
     struct iv *v = get(s, a);
     s->covered += hi - hi_of(v);
@@ -205,7 +219,7 @@ static void set_hi(struct lev_ivset *s, struct at a, uint64_t hi)
 }
 
 /* Joins the range at a with those behind it that it has come to touch. */
-static void absorb(struct lev_ivset *s, struct at a)
+static void absorb(struct lev_iv_body *s, struct at a)
 {
     for (;;) {
         struct at n = next(s, a);
@@ -220,8 +234,9 @@ static void absorb(struct lev_ivset *s, struct at a)
     }
 }
 
-void lev_ivset_add(struct lev_ivset *s, uint64_t lo, uint64_t hi)
+void lev_ivset_add(struct lev_ivset *set, uint64_t lo, uint64_t hi)
 {
+    struct lev_iv_body *s = body_of(set);
     struct at a = {0, 0};
     bool before = find_last(s, lo, &a);
     if (before && hi_of(get(s, a)) >= lo) {
@@ -243,17 +258,21 @@ void lev_ivset_add(struct lev_ivset *s, uint64_t lo, uint64_t hi)
     set_dirty(s, a);
 }
 
-void lev_ivset_load(struct lev_ivset *s, uint64_t lo, uint64_t hi)
+void lev_ivset_load(struct lev_ivset *set, uint64_t lo, uint64_t hi)
 {
+    struct lev_iv_body *s = body_of(set);
     struct at a = {0, 0};
     if (s->n_dir)
         a = (struct at){s->n_dir - 1, s->dir[s->n_dir - 1].chunk->n};
     insert(s, a, (struct iv){lo, hi | STORED});
 }
 
-bool lev_ivset_find(const struct lev_ivset *s, uint64_t pos, uint64_t *lo_r, uint64_t *hi_r)
+bool lev_ivset_find(const struct lev_ivset *set, uint64_t pos, uint64_t *lo_r, uint64_t *hi_r)
 {
+    const struct lev_iv_body *s = set->body;
     struct at a = {0, 0};
+    if (!s)
+        return false;
     if (find_last(s, pos, &a) && hi_of(get(s, a)) <= pos)
         a = next(s, a);
     if (at_end(s, a))
@@ -263,14 +282,14 @@ bool lev_ivset_find(const struct lev_ivset *s, uint64_t pos, uint64_t *lo_r, uin
     return true;
 }
 
-static void note_cut(struct lev_ivset *s, const struct iv *v, uint64_t pos)
+static void note_cut(struct lev_iv_body *s, const struct iv *v, uint64_t pos)
 {
     if ((v->hi & STORED) && pos > s->cut_below)
         s->cut_below = pos;
 }
 
 /* Takes the first whole chunks below pos away at once: cutting 100,000 ranges is linear. */
-static void cut_chunks(struct lev_ivset *s, uint64_t pos)
+static void cut_chunks(struct lev_iv_body *s, uint64_t pos)
 {
     size_t k = 0;
     while (k < s->n_dir && hi_of(&s->dir[k].chunk->v[s->dir[k].chunk->n - 1]) <= pos) {
@@ -289,8 +308,11 @@ static void cut_chunks(struct lev_ivset *s, uint64_t pos)
     memmove(s->dir, s->dir + k, s->n_dir * sizeof(*s->dir));
 }
 
-void lev_ivset_cut(struct lev_ivset *s, uint64_t pos)
+void lev_ivset_cut(struct lev_ivset *set, uint64_t pos)
 {
+    struct lev_iv_body *s = set->body;
+    if (!s)
+        return;
     cut_chunks(s, pos);
     struct at a = {0, 0};
     while (!at_end(s, a) && get(s, a)->lo < pos) {
@@ -303,10 +325,11 @@ void lev_ivset_cut(struct lev_ivset *s, uint64_t pos)
     }
 }
 
-void lev_ivset_drop(struct lev_ivset *s, uint64_t lo, uint64_t hi)
+void lev_ivset_drop(struct lev_ivset *set, uint64_t lo, uint64_t hi)
 {
+    struct lev_iv_body *s = set->body;
     struct at a;
-    if (!find_last(s, lo, &a) || get(s, a)->lo != lo)
+    if (!s || !find_last(s, lo, &a) || get(s, a)->lo != lo)
         return;
     if (hi < hi_of(get(s, a))) {
         set_lo(s, a, hi);
@@ -331,15 +354,18 @@ static int sync_chunk(struct lev_iv_chunk *c, const struct lev_ivset_table *tabl
     return 0;
 }
 
-int lev_ivset_sync(struct lev_ivset *s, const struct lev_ivset_table *table, void *ctx)
+int lev_ivset_sync(struct lev_ivset *set, const struct lev_ivset_table *table, void *ctx)
 {
-    int rc = s->cut_below ? table->cut(ctx, s->cut_below) : 0;
+    struct lev_iv_body *s = set->body;
+    int rc = s && s->cut_below ? table->cut(ctx, s->cut_below) : 0;
+    if (!s)
+        return 0;
     for (size_t i = 0; i < s->n_gone && rc == 0; i++)
         if (s->gone[i] >= s->cut_below)
             rc = table->gone(ctx, s->gone[i]);
     s->cut_below = 0;
     s->n_gone = 0;
-    if (s->cap_gone > 4096) {
+    if (s->cap_gone > GONE_KEEP) {
         free(s->gone);
         s->gone = NULL;
         s->cap_gone = 0;
@@ -348,5 +374,7 @@ int lev_ivset_sync(struct lev_ivset *s, const struct lev_ivset_table *table, voi
         if (s->dir[d].chunk->dirty)
             rc = sync_chunk(s->dir[d].chunk, table, ctx);
     s->n_dirty = 0;
+    if (s->n == 0)
+        lev_ivset_deinit(set);
     return rc;
 }

@@ -5,7 +5,8 @@
  * searches, inserting moves a couple of kilobytes at most. 100,000 ranges take 2 to 4 MB.
  *
  * Changes since the last lev_ivset_sync are kept as dirty marks on ranges, a list of the starts of
- * stored ranges that are gone, and a position below which all are. One thread. */
+ * stored ranges that are gone, and a position below which all are. A set that is empty and clean
+ * takes no memory of its own: nearly all queues' are. One thread. */
 #ifndef LEV_STORE_IVSET_H
 #define LEV_STORE_IVSET_H
 
@@ -22,7 +23,7 @@ struct lev_iv_dir {
     struct lev_iv_chunk *chunk;
 };
 
-struct lev_ivset {
+struct lev_iv_body {
     struct lev_iv_dir *dir;
     size_t n_dir, cap_dir;
     size_t n;         /* ranges */
@@ -31,6 +32,10 @@ struct lev_ivset {
     uint64_t *gone;   /* starts of stored ranges that are no more */
     size_t n_gone, cap_gone;
     uint64_t cut_below; /* stored ranges that started below it are no more (0: none were cut) */
+};
+
+struct lev_ivset {
+    struct lev_iv_body *body; /* NULL: empty and clean */
 };
 
 void lev_ivset_init(struct lev_ivset *s);
@@ -60,7 +65,19 @@ int lev_ivset_sync(struct lev_ivset *s, const struct lev_ivset_table *table, voi
 
 static inline bool lev_ivset_clean(const struct lev_ivset *s)
 {
-    return s->n_dirty == 0 && s->n_gone == 0 && s->cut_below == 0;
+    const struct lev_iv_body *b = s->body;
+    return !b || (b->n_dirty == 0 && b->n_gone == 0 && b->cut_below == 0);
+}
+
+/* Ranges in it. */
+static inline size_t lev_ivset_count(const struct lev_ivset *s)
+{
+    return s->body ? s->body->n : 0;
+}
+
+static inline bool lev_ivset_empty(const struct lev_ivset *s)
+{
+    return lev_ivset_count(s) == 0;
 }
 
 #endif

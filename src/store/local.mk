@@ -13,6 +13,7 @@ libstore_a_SOURCES = \
 	src/store/meta_policy.c \
 	src/store/parts.c \
 	src/store/purge.c \
+	src/store/checkpoint.c \
 	src/store/reader.c \
 	src/store/recover.c \
 	src/store/rows.c \

@@ -12,8 +12,6 @@
 
 /* Positions removed between two looks at the clock. */
 enum { STEP = 256 };
-/* Frames (of 16 KiB) below which a forced checkpoint is not worth its syncs. */
-enum { CHECKPOINT_MIN_FRAMES = 64 };
 
 struct slice {
     struct lev_store_sqlite *s;
@@ -133,7 +131,7 @@ static int purge_spilled(struct slice *c, struct lev_squeue *q)
 static bool complete(const struct lev_squeue *q)
 {
     return !q->garbage && !q->spill_garbage &&
-           (!q->live || (q->purged >= q->head && q->dead.n == 0));
+           (!q->live || (q->purged >= q->head && lev_ivset_empty(&q->dead)));
 }
 
 static int purge_heads(struct slice *c)
@@ -162,7 +160,7 @@ static int purge_all_ranges(struct slice *c)
     LEV_LIST_EACH(it, nx, &t->purge)
     {
         struct lev_squeue *q = LEV_LIST_ENTRY(it, struct lev_squeue, purge_node);
-        if (q->live && q->dead.n)
+        if (q->live && !lev_ivset_empty(&q->dead))
             rc = purge_ranges(c, q);
         if (rc != SQLITE_OK || time_is_up(c))
             break;
@@ -220,24 +218,4 @@ int lev_purge_queue(struct lev_store_sqlite *s, struct lev_squeue *q)
     struct slice c = {s, UINT64_MAX, 0, true};
     int rc = q->garbage ? purge_garbage(&c, q) : SQLITE_OK;
     return rc == SQLITE_OK ? purge_spilled(&c, q) : rc;
-}
-
-void lev_checkpoint(struct lev_store_sqlite *s, bool force)
-{
-    int limit = (int)(s->options.wal_limit_bytes >> 14);
-    int frames = 0, copied = 0;
-    if (force ? s->wal_frames < CHECKPOINT_MIN_FRAMES : s->wal_frames < s->checkpoint_at)
-        return;
-    uint64_t start = lev_clock_mono_ns();
-    int rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
-    LEV_STAT_ADD(s, checkpoints, 1);
-    LEV_STAT_ADD(s, checkpoint_ns, lev_clock_mono_ns() - start);
-    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
-        lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(s->db));
-    if (rc == SQLITE_OK && copied >= frames) {
-        s->checkpoint_at = limit;
-        s->wal_frames = 0; /* the next commit begins the WAL anew */
-    } else {
-        s->checkpoint_at = s->wal_frames + limit / 4 + 1; /* a reader held it back, or it failed */
-    }
 }

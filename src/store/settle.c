@@ -18,7 +18,8 @@ static void die(struct lev_squeue *q, uint64_t lo, uint64_t hi)
     } else {
         uint64_t next_lo, next_hi;
         q->head = hi;
-        if (q->dead.n && lev_ivset_find(&q->dead, 0, &next_lo, &next_hi) && next_lo <= q->head) {
+        if (!lev_ivset_empty(&q->dead) && lev_ivset_find(&q->dead, 0, &next_lo, &next_hi) &&
+            next_lo <= q->head) {
             lev_ivset_cut(&q->dead, q->head);
             if (lev_ivset_find(&q->dead, q->head, &next_lo, &next_hi) && next_lo == q->head) {
                 q->head = next_hi;
@@ -43,7 +44,7 @@ void lev_settle_one(struct lev_state *t, struct lev_squeue *q, const struct lev_
         lev_state_count_dead(t, q, 1, op->size);
         lev_state_may_purge(t, q);
     }
-    if (op->pos == q->head && q->dead.n == 0) {
+    if (op->pos == q->head && lev_ivset_empty(&q->dead)) {
         q->head++; /* the common case: in order */
         if (q->live_row == op->pos)
             q->live_row = LEV_NO_POS;

@@ -42,7 +42,7 @@ static struct lev_squeue *add(struct lev_state *t, uint32_t id)
     struct lev_squeue *q = lev_xcalloc(1, sizeof(*q));
     q->id = id;
     q->live_row = LEV_NO_POS;
-    q->first_insert = q->last_insert = (size_t)LEV_NO_INSERT;
+    q->first_insert = q->last_insert = LEV_NO_INSERT;
     lev_ivset_init(&q->dead);
     lev_list_init(&q->purge_node);
     t->slots[slot(t, id)] = q;
@@ -323,7 +323,7 @@ static int load(sqlite3 *db, struct lev_state *t)
 
 static bool has_dead(const struct lev_squeue *q)
 {
-    return q->head > 0 || q->dead.n || q->garbage || q->spill_garbage;
+    return q->head > 0 || !lev_ivset_empty(&q->dead) || q->garbage || q->spill_garbage;
 }
 
 int lev_state_load(struct lev_store_sqlite *s)

@@ -12,7 +12,8 @@
  *   delayed.c       messages held back until they are due
  *   dedup.c         ids that must not come twice
  *   parts.c         a stored row becomes a message
- *   purge.c         dead rows are removed in slices; checkpoints
+ *   purge.c         dead rows are removed in slices
+ *   checkpoint.c    the checkpointer: the WAL into the database
  *   reader.c        the reader's thread
  *
  * Invariants:
@@ -142,18 +143,18 @@ struct lev_squeue {
     uint64_t purged;    /* no rows are left below; <= head while live */
     uint64_t dead_rows; /* rows that died and are still stored, as far as known */
     uint64_t dead_bytes;
-    struct lev_ivset dead;            /* above head */
-    struct lev_list purge_node;       /* in lev_state.purge */
-    size_t first_insert, last_insert; /* chain in lev_state.inserts, of this transaction */
+    struct lev_ivset dead;              /* above head */
+    struct lev_list purge_node;         /* in lev_state.purge */
+    uint32_t first_insert, last_insert; /* chain in lev_state.inserts, of this transaction */
 };
 
 /* An ENQUEUE of the transaction, in its queue's chain. */
 struct lev_insert {
     const struct lev_op *op;
-    size_t next;
+    uint32_t next;
 };
 
-enum { LEV_NO_INSERT = -1 };
+#define LEV_NO_INSERT UINT32_MAX
 
 /* Everything the writer knows. */
 struct lev_state {
@@ -213,7 +214,6 @@ struct lev_store_sqlite {
     bool reload;                      /* state must be loaded before the next transaction */
     bool synced;                      /* synchronous=FULL is in force */
     int wal_frames;                   /* at the last commit */
-    int checkpoint_at;                /* frames at which the next checkpoint is tried */
     struct lev_activity seen, recent; /* at the last look; since, fading */
     bool pays;                        /* to let batches age */
     unsigned looks;
@@ -233,6 +233,8 @@ struct lev_store_sqlite {
     /* reader */
     sqlite3 *rdb;
     struct lev_reader *reader;
+
+    struct lev_checkpointer *checkpointer;
 
     struct {
         _Atomic uint64_t commits, batches, ops, bytes, commit_ns, apply_ns, failures, reads,
@@ -349,8 +351,15 @@ bool lev_purge_due(const struct lev_store_sqlite *s);
 int lev_purge_slice(struct lev_store_sqlite *s, uint64_t budget_ns, bool all);
 /* Removes all rows of a deleted queue at once, inside the open transaction: its id comes back. */
 int lev_purge_queue(struct lev_store_sqlite *s, struct lev_squeue *q);
-/* Copies the WAL into the file when it is long; force: whenever it is worth it. */
-void lev_checkpoint(struct lev_store_sqlite *s, bool force);
+
+/* --- checkpoint.c --- */
+/* Opens its connection. A LEV_E*. */
+int lev_checkpointer_new(struct lev_store_sqlite *s, char *errbuf);
+int lev_checkpointer_start(struct lev_store_sqlite *s);
+void lev_checkpointer_free(struct lev_store_sqlite *s);
+/* Sees to it that the WAL is copied into the file when it is long; idle: whenever it is worth it.
+ * Between transactions. True when it is worth another call later, even if nothing is committed. */
+bool lev_checkpoint(struct lev_store_sqlite *s, bool idle);
 
 /* --- writer.c --- */
 int lev_store_begin(struct lev_store_sqlite *s, bool synced);

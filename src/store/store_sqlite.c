@@ -49,7 +49,6 @@ static int configure(struct lev_store_sqlite *s)
              s->options.cache_bytes / 1024, (unsigned long long)s->options.wal_limit_bytes);
     int rc = lev_sql_exec(s->db, sql);
     s->synced = true;
-    s->checkpoint_at = (int)(s->options.wal_limit_bytes >> 14);
     (void)sqlite3_wal_hook(s->db, lev_writer_on_wal, s);
     return rc;
 }
@@ -137,7 +136,8 @@ static int open_store(struct lev_store_sqlite *s, char errbuf[LEV_STORE_ERR_MAX]
         snprintf(errbuf, LEV_STORE_ERR_MAX, "cannot open %s: %s", s->path, lev_sql_why(s->db, rc));
         return lev_sql_err(rc);
     }
-    return lev_reader_new(s, errbuf);
+    int err = lev_reader_new(s, errbuf);
+    return err == 0 ? lev_checkpointer_new(s, errbuf) : err;
 }
 
 static void init_sync(struct lev_store_sqlite *s)
@@ -154,6 +154,7 @@ static void init_sync(struct lev_store_sqlite *s)
 static void destroy(struct lev_store_sqlite *s)
 {
     lev_reader_free(s);
+    lev_checkpointer_free(s);
     for (size_t i = 0; i < LEV_ST_COUNT; i++)
         (void)sqlite3_finalize(s->st[i]);
     if (s->db && sqlite3_close(s->db) != SQLITE_OK)
@@ -204,6 +205,8 @@ int lev_store_start(struct lev_store *store, const struct lev_store_client *clie
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int err = lev_reader_start(s);
     if (err == 0)
+        err = lev_checkpointer_start(s);
+    if (err == 0)
         err = lev_writer_start(s);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return err;
@@ -217,6 +220,7 @@ void lev_store_stop(struct lev_store **store)
     *store = NULL;
     lev_writer_stop(s);
     lev_reader_free(s);
+    lev_checkpointer_free(s);
     int rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     if (rc != SQLITE_OK)
         lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(s->db));

@@ -1,9 +1,9 @@
 /* The durable store of one vhost: dir/vhost.db, an SQLite file in WAL mode (schema: schema.h).
  *
- * Two threads belong to a started store: the writer, the only one that ever changes the file, and
- * the reader. The client's callbacks (broker/store.h) come from these two. Everything else may be
- * called from the thread that opened the store; lev_store_queue_id_free, lev_store_get_stats and
- * the ops from any.
+ * Three threads belong to a started store: the writer, the only one that ever changes what is in
+ * it, the reader, and the checkpointer. The client's callbacks (broker/store.h) come from the first
+ * two. Everything else may be called from the thread that opened the store;
+ * lev_store_queue_id_free, lev_store_get_stats and the ops from any.
  *
  * Nobody else may hold the directory: the data directory's lock (datadir.h) sees to that. Looking
  * in with `sqlite3 vhost.db` while the broker runs is fine. */

@@ -201,21 +201,19 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
             slice = took < 1000000 ? 1000000 : took;
         (void)lev_purge_slice(s, slice, false);
     }
-    lev_checkpoint(s, false);
+    (void)lev_checkpoint(s, false);
     if (age)
         gather_worker(s);
     return true;
 }
 
-/* Clears up until something comes in. False when it failed: not to be tried again at once. */
+/* Clears up until something comes in. True when there is more to do, later. */
 static bool clear_up_worker(struct lev_store_sqlite *s)
 {
     while (!atomic_load(&s->woken) && !lev_list_empty(&s->state.purge))
         if (lev_purge_slice(s, (uint64_t)s->options.slice_ms * 1000000, true) != SQLITE_OK)
-            return false;
-    if (!atomic_load(&s->woken))
-        lev_checkpoint(s, true);
-    return true;
+            return true;
+    return !atomic_load(&s->woken) && lev_checkpoint(s, true);
 }
 
 /* Waits for wake or stop; true when it is stop. */
@@ -233,7 +231,7 @@ static bool wait_worker(struct lev_store_sqlite *s)
         pthread_mutex_unlock(&s->mu);
         if (rc != ETIMEDOUT || stop)
             return stop;
-        untidy = !clear_up_worker(s);
+        untidy = clear_up_worker(s);
     }
 }
 

@@ -1,0 +1,172 @@
+/* Checkpoints: what the WAL holds is copied into the database file. See store_int.h.
+ *
+ * A thread of its own copies, with its own connection, while the writer goes on committing; so a
+ * commit waits for a checkpoint only in that both use the disk. But a WAL that is written all the
+ * time is never copied to its end that way. When it is long enough to begin anew, and little of it
+ * is left, the writer copies that little itself, between commits: its next commit then starts at
+ * the WAL's beginning.
+ *
+ * Threads: lev_checkpoint is the writer's; new, start, stop the opener's. The passes' results are
+ * handed over by `busy`: the thread writes them before it clears it, the writer reads them after it
+ * saw it clear. */
+#include "store/store_int.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+/* Passes of the thread over one WAL's length: short ones keep the disk free for commits. */
+enum { PASSES = 8 };
+
+/* Frames (of 16 KiB). */
+enum {
+    FINISH_MAX = 128, /* that the writer copies itself */
+    IDLE_MIN = 64,    /* below which a checkpoint of an idle store is not worth its syncs */
+};
+
+struct lev_checkpointer {
+    struct lev_store_sqlite *s;
+    sqlite3 *db;
+    pthread_t thread;
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    bool stop, asked; /* under mu */
+    bool started;
+    _Atomic bool busy;
+    int copied;     /* frames from the WAL's beginning, as of the last pass */
+    int passed_at;  /* the writer's: frames in the WAL when the last pass was asked for */
+    int not_before; /* the writer's: it does not finish the WAL before it is so long */
+};
+
+/* One passive checkpoint; frames that are done go to *copied_r. */
+static int run_checkpoint(struct lev_store_sqlite *s, sqlite3 *db, int *copied_r)
+{
+    int frames = 0;
+    uint64_t start = lev_clock_mono_ns();
+    int rc = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, copied_r);
+    LEV_STAT_ADD(s, checkpoints, 1);
+    LEV_STAT_ADD(s, checkpoint_ns, lev_clock_mono_ns() - start);
+    if (rc == SQLITE_OK)
+        return rc;
+    *copied_r = 0;
+    if (rc != SQLITE_BUSY)
+        lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(db));
+    return rc;
+}
+
+/* ---- The thread ---- */
+
+/* Waits until a pass is asked for; false when it is to stop. */
+static bool wait_thread(struct lev_checkpointer *c)
+{
+    pthread_mutex_lock(&c->mu);
+    while (!c->asked && !c->stop)
+        pthread_cond_wait(&c->cond, &c->mu);
+    bool go = !c->stop;
+    c->asked = false;
+    pthread_mutex_unlock(&c->mu);
+    return go;
+}
+
+static void *checkpointer_main(void *arg)
+{
+    struct lev_checkpointer *c = arg;
+    while (wait_thread(c)) {
+        (void)run_checkpoint(c->s, c->db, &c->copied);
+        atomic_store(&c->busy, false);
+    }
+    return NULL;
+}
+
+/* ---- The writer's side ---- */
+
+static void ask(struct lev_checkpointer *c)
+{
+    c->passed_at = c->s->wal_frames;
+    atomic_store(&c->busy, true);
+    pthread_mutex_lock(&c->mu);
+    c->asked = true;
+    pthread_cond_signal(&c->cond);
+    pthread_mutex_unlock(&c->mu);
+}
+
+/* Copies what is left, in the writer's own time. */
+static void finish(struct lev_store_sqlite *s, int limit)
+{
+    struct lev_checkpointer *c = s->checkpointer;
+    int rc = run_checkpoint(s, s->db, &c->copied);
+    if (rc == SQLITE_OK && c->copied >= s->wal_frames)
+        c->copied = c->passed_at = c->not_before = s->wal_frames = 0; /* the WAL begins anew */
+    else
+        c->not_before = s->wal_frames + limit / 4 + 1; /* a reader held it back, or it failed */
+}
+
+bool lev_checkpoint(struct lev_store_sqlite *s, bool idle)
+{
+    struct lev_checkpointer *c = s->checkpointer;
+    int limit = (int)(s->options.wal_limit_bytes >> 14), frames = s->wal_frames;
+    if (atomic_load(&c->busy))
+        return true;
+    if (frames < (idle ? IDLE_MIN : limit / PASSES))
+        return false;
+    if (frames < c->passed_at) /* it began anew */
+        c->copied = c->passed_at = c->not_before = 0;
+    int left = frames - c->copied, since = frames - c->passed_at;
+    bool end = (idle || frames >= limit) && frames >= c->not_before;
+    if (end && (left <= FINISH_MAX || frames >= 4 * limit))
+        finish(s, limit);
+    else if (since >= (end ? FINISH_MAX / 2 : limit / PASSES) || (idle && end))
+        ask(c);
+    return atomic_load(&c->busy);
+}
+
+/* ---- Life ---- */
+
+int lev_checkpointer_new(struct lev_store_sqlite *s, char *errbuf)
+{
+    struct lev_checkpointer *c = lev_xcalloc(1, sizeof(*c));
+    s->checkpointer = c;
+    c->s = s;
+    pthread_mutex_init(&c->mu, NULL);
+    pthread_cond_init(&c->cond, NULL);
+    int rc = lev_sql_open(s->path, s->options.vfs, false, &c->db, errbuf, LEV_STORE_ERR_MAX);
+    if (rc != SQLITE_OK)
+        return lev_sql_err(rc);
+    rc = lev_sql_exec(c->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                             "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=4");
+    if (rc != SQLITE_OK)
+        snprintf(errbuf, LEV_STORE_ERR_MAX, "cannot open %s: %s", s->path, sqlite3_errmsg(c->db));
+    return lev_sql_err(rc);
+}
+
+int lev_checkpointer_start(struct lev_store_sqlite *s)
+{
+    struct lev_checkpointer *c = s->checkpointer;
+    if (pthread_create(&c->thread, NULL, checkpointer_main, c) != 0)
+        return LEV_ENOMEM;
+    c->started = true;
+    (void)pthread_setname_np(c->thread, "store-ckpt");
+    return 0;
+}
+
+void lev_checkpointer_free(struct lev_store_sqlite *s)
+{
+    struct lev_checkpointer *c = s->checkpointer;
+    if (!c)
+        return;
+    s->checkpointer = NULL;
+    if (c->started) {
+        pthread_mutex_lock(&c->mu);
+        c->stop = true;
+        pthread_cond_signal(&c->cond);
+        pthread_mutex_unlock(&c->mu);
+        pthread_join(c->thread, NULL);
+    }
+    if (c->db)
+        (void)sqlite3_close(c->db);
+    pthread_mutex_destroy(&c->mu);
+    pthread_cond_destroy(&c->cond);
+    free(c);
+}
