@@ -5,7 +5,7 @@
 PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libuv1-dev libssl-dev libsqlite3-dev
 libpcre2-dev libjansson-dev"
 PACKAGES_TEST="clang clang-format libclang-rt-dev llvm check librabbitmq-dev python3 python3-pika
-rabbitmq-server sqlite3"
+rabbitmq-server sqlite3 valgrind"
 
 say() {
     printf '%s\n' "$*" >&2

@@ -236,8 +236,9 @@ static int dial(struct lev_perf_connection *conn, const struct lev_perf_uri *uri
     return 0;
 }
 
-/* Takes the broker's frame_max unless it is unlimited or larger than ours; no heartbeats. */
-static int tune(struct lev_perf_connection *conn, struct lev_perf_cursor *args)
+/* Takes the broker's frame_max unless it is unlimited or larger than ours. */
+static int tune(struct lev_perf_connection *conn, struct lev_perf_cursor *args,
+                uint16_t heartbeat_s)
 {
     uint16_t channel_max = lev_perf_take_u16(args);
     uint32_t frame_max = lev_perf_take_u32(args);
@@ -248,13 +249,13 @@ static int tune(struct lev_perf_connection *conn, struct lev_perf_cursor *args)
         frame_max = FRAME_MAX;
     if (frame_max < FRAME_MIN)
         return fail(conn, "frame_max %u is below the protocol's minimum", frame_max);
-    lev_perf_method_tune_ok(&conn->out, channel_max, frame_max);
+    lev_perf_method_tune_ok(&conn->out, channel_max, frame_max, heartbeat_s);
     conn->payload_max = frame_max - LEV_PERF_FRAME_OVERHEAD;
     return 0;
 }
 
 static int handshake(struct lev_perf_connection *conn, const struct lev_perf_uri *uri,
-                     const char *name)
+                     const char *name, uint16_t heartbeat_s)
 {
     static const uint8_t protocol_header[8] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
     struct lev_perf_cursor args;
@@ -264,7 +265,7 @@ static int handshake(struct lev_perf_connection *conn, const struct lev_perf_uri
         return -1;
     lev_perf_method_start_ok(&conn->out, uri->user, uri->password, name);
     if (lev_perf_connection_call(conn, LEV_PERF_CONNECTION_TUNE, &args) < 0 ||
-        tune(conn, &args) < 0)
+        tune(conn, &args, heartbeat_s) < 0)
         return -1;
     lev_perf_method_open(&conn->out, uri->vhost);
     if (lev_perf_connection_call(conn, LEV_PERF_CONNECTION_OPEN_OK, NULL) < 0)
@@ -273,8 +274,9 @@ static int handshake(struct lev_perf_connection *conn, const struct lev_perf_uri
     return lev_perf_connection_call(conn, LEV_PERF_CHANNEL_OPEN_OK, NULL);
 }
 
-int lev_perf_connection_open(struct lev_perf_connection *conn, const struct lev_perf_uri *uri,
-                             const char *name)
+int lev_perf_connection_open_beating(struct lev_perf_connection *conn,
+                                     const struct lev_perf_uri *uri, const char *name,
+                                     uint16_t heartbeat_s)
 {
     memset(conn, 0, sizeof *conn);
     conn->fd = -1;
@@ -285,7 +287,13 @@ int lev_perf_connection_open(struct lev_perf_connection *conn, const struct lev_
         return fail(conn, "out of memory");
     if (dial(conn, uri) < 0)
         return -1;
-    return handshake(conn, uri, name);
+    return handshake(conn, uri, name, heartbeat_s);
+}
+
+int lev_perf_connection_open(struct lev_perf_connection *conn, const struct lev_perf_uri *uri,
+                             const char *name)
+{
+    return lev_perf_connection_open_beating(conn, uri, name, 0);
 }
 
 void lev_perf_connection_rest(struct lev_perf_connection *conn)

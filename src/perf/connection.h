@@ -30,10 +30,14 @@ struct lev_perf_connection {
     char error[600]; /* what ended the connection, for the user */
 };
 
-/* Connects, logs in, opens the vhost and channel 1. Returns 0, or -1 with conn->error set; either
- * way the caller ends with _close. */
+/* Connects, logs in, opens the vhost and channel 1, without heartbeats. Returns 0, or -1 with
+ * conn->error set; either way the caller ends with _close. */
 int lev_perf_connection_open(struct lev_perf_connection *conn, const struct lev_perf_uri *uri,
                              const char *name);
+/* The same with a heartbeat interval (0: none), which is the caller's to keep. */
+int lev_perf_connection_open_beating(struct lev_perf_connection *conn,
+                                     const struct lev_perf_uri *uri, const char *name,
+                                     uint16_t heartbeat_s);
 /* Drops what is queued for sending: the stream ended in the middle of a frame. */
 void lev_perf_connection_silence(struct lev_perf_connection *conn);
 

@@ -8,7 +8,9 @@ libperf_a_SOURCES = \
 	src/perf/connection.c src/perf/connection.h \
 	src/perf/consumer.c src/perf/consumer.h \
 	src/perf/cost.c src/perf/cost.h \
+	src/perf/decile.c src/perf/decile.h \
 	src/perf/histogram.c src/perf/histogram.h \
+	src/perf/idle.c src/perf/idle.h \
 	src/perf/measure.c src/perf/measure.h \
 	src/perf/message.c src/perf/message.h \
 	src/perf/method.c src/perf/method.h \

@@ -21,6 +21,8 @@ static mode_fn mode_function(enum lev_perf_mode mode)
         return lev_perf_mode_declare;
     case LEV_PERF_MODE_CHURN:
         return lev_perf_mode_churn;
+    case LEV_PERF_MODE_QUEUE_CHURN:
+        return lev_perf_mode_queue_churn;
     case LEV_PERF_MODE_FLOW:
     case LEV_PERF_MODE_FILL:
     case LEV_PERF_MODE_DRAIN:

@@ -3,6 +3,7 @@
  * when this thread noticed. */
 #include "perf/measure.h"
 
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,6 +13,25 @@
 #define SAMPLE_NS (100 * LEV_PERF_MS_NS)
 #define STALL_NS (30 * LEV_PERF_SECOND_NS)
 
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* From here on the first SIGINT or SIGTERM asks for an early end; the second has its usual effect.
+ */
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+    interrupted = 0;
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
 static void sleep_until(uint64_t at_ns)
 {
     struct timespec at = lev_perf_timespec(at_ns);
@@ -20,10 +40,10 @@ static void sleep_until(uint64_t at_ns)
         ;
 }
 
-/* Samples memory until at_ns, or until the run fails. */
+/* Samples memory until at_ns, or an interrupt, or until the run fails. */
 static int watch_until(struct lev_perf_run *run, struct lev_perf_cost *cost, uint64_t at_ns)
 {
-    for (uint64_t now = lev_perf_now_ns(); now < at_ns; now = lev_perf_now_ns()) {
+    for (uint64_t now = lev_perf_now_ns(); now < at_ns && !interrupted; now = lev_perf_now_ns()) {
         sleep_until(at_ns - now < SAMPLE_NS ? at_ns : now + SAMPLE_NS);
         lev_perf_cost_sample(cost);
         if (lev_perf_run_failed(run))
@@ -48,9 +68,12 @@ int lev_perf_measure_time(struct lev_perf_run *run, struct lev_perf_measure *m)
 
     if (begin(run, m) < 0)
         return -1;
+    catch_interrupts();
     lev_perf_run_go(run);
     if (watch_until(run, &m->cost, run->go_ns + warmup_ns) < 0 || begin(run, m) < 0)
         return -1;
+    if (interrupted)
+        return lev_perf_run_fail(run, "interrupted during the warm-up");
     atomic_store(&run->measuring, true);
     start_ns = lev_perf_now_ns();
     if (watch_until(run, &m->cost, start_ns + time_ns) < 0)
@@ -62,8 +85,21 @@ int lev_perf_measure_time(struct lev_perf_run *run, struct lev_perf_measure *m)
     return 0;
 }
 
-static int await_work(struct lev_perf_run *run, struct lev_perf_measure *m, lev_perf_done_fn done,
-                      const void *arg)
+static void note_progress(struct lev_perf_measure *m, const struct lev_perf_work *work,
+                          uint64_t now_ns)
+{
+    uint64_t progress;
+
+    if (!work->total)
+        return;
+    progress = work->progress(&m->after, work->arg);
+    if (lev_perf_deciles_due(&m->deciles, progress))
+        lev_perf_cost_sample(&m->cost);
+    lev_perf_deciles_note(&m->deciles, progress, now_ns, m->cost.after.rss_bytes);
+}
+
+static int await_work(struct lev_perf_run *run, struct lev_perf_measure *m,
+                      const struct lev_perf_work *work)
 {
     uint64_t sample_ns = run->go_ns;
 
@@ -73,7 +109,8 @@ static int await_work(struct lev_perf_run *run, struct lev_perf_measure *m, lev_
         if (lev_perf_run_failed(run))
             return -1;
         lev_perf_run_totals(run, &m->after);
-        if (done(&m->after, arg))
+        note_progress(m, work, now);
+        if (work->complete(&m->after, work->arg))
             return 0;
         moved_ns = m->after.last_ns > run->go_ns ? m->after.last_ns : run->go_ns;
         if (now > moved_ns + STALL_NS)
@@ -90,13 +127,14 @@ static int await_work(struct lev_perf_run *run, struct lev_perf_measure *m, lev_
 }
 
 int lev_perf_measure_work(struct lev_perf_run *run, struct lev_perf_measure *m,
-                          lev_perf_done_fn done, const void *arg)
+                          const struct lev_perf_work *work)
 {
     if (begin(run, m) < 0)
         return -1;
     atomic_store(&run->measuring, true);
     lev_perf_run_go(run);
-    if (await_work(run, m, done, arg) < 0 || lev_perf_run_stop(run) < 0)
+    lev_perf_deciles_begin(&m->deciles, work->total, run->go_ns);
+    if (await_work(run, m, work) < 0 || lev_perf_run_stop(run) < 0)
         return -1;
     lev_perf_run_totals(run, &m->after);
     m->elapsed_ns = m->after.last_ns > run->go_ns ? m->after.last_ns - run->go_ns : 1;

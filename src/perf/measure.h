@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "perf/cost.h"
+#include "perf/decile.h"
 #include "perf/run.h"
 
 struct lev_perf_measure {
@@ -13,18 +14,26 @@ struct lev_perf_measure {
     struct lev_perf_totals after;
     uint64_t elapsed_ns;
     struct lev_perf_cost cost;
+    struct lev_perf_deciles deciles; /* of counted work that tells its progress */
 };
 
-/* Whether the work is complete. */
-typedef bool (*lev_perf_done_fn)(const struct lev_perf_totals *totals, const void *arg);
+/* Work with an end: how to tell that it is complete, and, unless total is 0, how far it is. */
+struct lev_perf_work {
+    bool (*complete)(const struct lev_perf_totals *totals, const void *arg);
+    uint64_t (*progress)(const struct lev_perf_totals *totals, const void *arg); /* of total */
+    uint64_t total;
+    const void *arg; /* of both */
+};
 
-/* Starts the ready workers, leaves the warm-up out and measures options->time_s. The workers still
- * run afterwards. */
+/* Starts the ready workers, leaves the warm-up out and measures options->time_s, or less when a
+ * SIGINT or SIGTERM comes meanwhile (a second one ends the program). The workers still run
+ * afterwards. */
 int lev_perf_measure_time(struct lev_perf_run *run, struct lev_perf_measure *m);
-/* Starts the ready workers, waits until done says so, stops them and accounts for all of it. Fails
- * when nothing moves for half a minute. */
+/* Starts the ready workers, waits until the work is complete, stops them and accounts for all of
+ * it. Fails when nothing moves for half a minute. */
 int lev_perf_measure_work(struct lev_perf_run *run, struct lev_perf_measure *m,
-                          lev_perf_done_fn done, const void *arg);
+                          const struct lev_perf_work *work);
+
 struct lev_perf_times {
     struct lev_perf_histogram latency;
     struct lev_perf_histogram confirm;

@@ -55,13 +55,14 @@ void lev_perf_method_start_ok(struct lev_perf_buf *buf, const char *user, const 
     lev_perf_frame_end(buf, mark);
 }
 
-void lev_perf_method_tune_ok(struct lev_perf_buf *buf, uint16_t channel_max, uint32_t frame_max)
+void lev_perf_method_tune_ok(struct lev_perf_buf *buf, uint16_t channel_max, uint32_t frame_max,
+                             uint16_t heartbeat_s)
 {
     size_t mark = lev_perf_method_begin(buf, 0, LEV_PERF_CONNECTION_TUNE_OK);
 
     lev_perf_put_u16(buf, channel_max);
     lev_perf_put_u32(buf, frame_max);
-    lev_perf_put_u16(buf, 0);
+    lev_perf_put_u16(buf, heartbeat_s);
     lev_perf_frame_end(buf, mark);
 }
 

@@ -58,7 +58,8 @@ void lev_perf_method_plain(struct lev_perf_buf *buf, uint16_t channel, enum lev_
 /* SASL PLAIN, with the client capabilities that make the broker explain itself. */
 void lev_perf_method_start_ok(struct lev_perf_buf *buf, const char *user, const char *password,
                               const char *name);
-void lev_perf_method_tune_ok(struct lev_perf_buf *buf, uint16_t channel_max, uint32_t frame_max);
+void lev_perf_method_tune_ok(struct lev_perf_buf *buf, uint16_t channel_max, uint32_t frame_max,
+                             uint16_t heartbeat_s);
 void lev_perf_method_open(struct lev_perf_buf *buf, const char *vhost);
 /* channel.close or connection.close with reply 200. */
 void lev_perf_method_close(struct lev_perf_buf *buf, uint16_t channel, enum lev_perf_method method);

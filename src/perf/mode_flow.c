@@ -40,6 +40,19 @@ static bool all_drained(const struct lev_perf_totals *t, const void *arg)
     return t->delivered >= flow->expected;
 }
 
+static uint64_t filled(const struct lev_perf_totals *t, const void *arg)
+{
+    const struct flow *flow = arg;
+
+    return flow->options->confirm ? t->confirmed + t->nacked : t->published;
+}
+
+static uint64_t drained(const struct lev_perf_totals *t, const void *arg)
+{
+    (void)arg;
+    return t->delivered;
+}
+
 static int start_workers(struct flow *flow)
 {
     const struct lev_perf_options *o = flow->options;
@@ -55,10 +68,14 @@ static int start_workers(struct flow *flow)
 
 static int measure(struct flow *flow)
 {
+    struct lev_perf_work work = {.complete = all_went_through, .progress = filled, .arg = flow};
+
+    if (flow->options->mode == LEV_PERF_MODE_FILL)
+        work.total = flow->options->count;
     if (flow->options->mode == LEV_PERF_MODE_DRAIN)
-        return lev_perf_measure_work(&flow->run, &flow->measure, all_drained, flow);
-    if (flow->options->count)
-        return lev_perf_measure_work(&flow->run, &flow->measure, all_went_through, flow);
+        work = (struct lev_perf_work){all_drained, drained, flow->expected, flow};
+    if (flow->options->count || flow->options->mode == LEV_PERF_MODE_DRAIN)
+        return lev_perf_measure_work(&flow->run, &flow->measure, &work);
     return lev_perf_measure_time(&flow->run, &flow->measure);
 }
 
@@ -161,6 +178,7 @@ static void report(const struct flow *flow, struct lev_perf_report *report)
     lev_perf_cost_report_per(&m->cost, report, "cpu_us_per_published", published);
     lev_perf_cost_report_per(&m->cost, report, "cpu_us_per_delivered", delivered);
     lev_perf_cost_report(&m->cost, report, delivered > published ? delivered : published);
+    lev_perf_deciles_report(&m->deciles, report, flow->options->pid != 0);
 }
 
 /* Deletes what the run declared, also after a failure, over a new connection when the old one is

@@ -16,13 +16,13 @@ static bool all_answered(const struct lev_perf_totals *t, const void *arg)
 static int run_workers(struct lev_perf_run *run, struct lev_perf_measure *m)
 {
     const struct lev_perf_options *o = run->options;
+    const struct lev_perf_work work = {.complete = all_answered, .arg = o};
 
     if (lev_perf_run_start(run, "server", o->consumers, lev_perf_rpc_server_body) < 0 ||
         lev_perf_run_start(run, "client", o->producers, lev_perf_rpc_client_body) < 0 ||
         lev_perf_run_await_ready(run) < 0)
         return -1;
-    return o->count ? lev_perf_measure_work(run, m, all_answered, o)
-                    : lev_perf_measure_time(run, m);
+    return o->count ? lev_perf_measure_work(run, m, &work) : lev_perf_measure_time(run, m);
 }
 
 static void report(const struct lev_perf_run *run, const struct lev_perf_measure *m,

@@ -19,5 +19,7 @@ int lev_perf_mode_churn(const struct lev_perf_options *options, struct lev_perf_
                         char error[LEV_PERF_ERROR_SIZE]);
 int lev_perf_mode_declare(const struct lev_perf_options *options, struct lev_perf_report *report,
                           char error[LEV_PERF_ERROR_SIZE]);
+int lev_perf_mode_queue_churn(const struct lev_perf_options *options,
+                              struct lev_perf_report *report, char error[LEV_PERF_ERROR_SIZE]);
 
 #endif

@@ -52,6 +52,10 @@ enum option_id {
     OPT_CONNECTIONS,
     OPT_DECLARE,
     OPT_CHURN,
+    OPT_QUEUE_CHURN,
+    OPT_HEARTBEAT,
+    OPT_HOLD,
+    OPT_SPLIT,
     OPT_KEEP,
     OPT_JSON,
     OPT_PID,
@@ -89,6 +93,10 @@ static const struct option long_options[] = {
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
     {"declare", required_argument, NULL, OPT_DECLARE},
     {"connection-churn", required_argument, NULL, OPT_CHURN},
+    {"queue-churn", required_argument, NULL, OPT_QUEUE_CHURN},
+    {"heartbeat", required_argument, NULL, OPT_HEARTBEAT},
+    {"hold", required_argument, NULL, OPT_HOLD},
+    {"split", no_argument, NULL, OPT_SPLIT},
     {"keep", no_argument, NULL, OPT_KEEP},
     {"json", no_argument, NULL, OPT_JSON},
     {"pid", required_argument, NULL, OPT_PID},
@@ -109,6 +117,7 @@ static const char help_text[] =
     "      --connections N       hold N idle connections with one channel each\n"
     "      --declare N           declare N durable queues on one channel, then delete them\n"
     "      --connection-churn N  open and close N connections, one after the other\n"
+    "      --queue-churn N       declare and delete a durable queue, N times\n"
     "\n"
     "Load:\n"
     "  -x, --producers N         producers, one connection and thread each (1)\n"
@@ -117,15 +126,20 @@ static const char help_text[] =
     "      --persistent          delivery mode 2, and durable queues unless --transient\n"
     "      --mandatory           publish with the mandatory flag\n"
     "      --confirm WINDOW      publisher confirms, at most WINDOW outstanding (0: none)\n"
-    "      --rate MSG/S          per producer (0: as fast as it goes; --latency: 20000)\n"
+    "      --rate MSG/S          per producer (0: as fast as it goes; --latency: 20000); the\n"
+    "                            time of a confirm then counts from when its message was due\n"
     "      --spin                keep to the rate by spinning: more even, costs a core\n"
     "      --prefetch N          per consumer (1000; 0: no limit)\n"
     "      --ack-every N         acknowledge every N deliveries at once (100)\n"
     "      --auto-ack            no acknowledgements\n"
+    "      --heartbeat SECONDS   of --connections, answered and sent in time (0: none)\n"
+    "      --hold SECONDS        watch the connections of --connections at rest (0)\n"
     "\n"
     "Topology (declared before, deleted after the run):\n"
     "      --queue NAME          queue, or stem of the queue names (leveret-perf)\n"
     "      --queues N            spread over N queues; with fanout, copy to N queues (1)\n"
+    "      --split               a producer publishes only to its share of the queues:\n"
+    "                            those that the consumer of its number takes\n"
     "      --durable, --transient  of the queues, whatever the messages are\n"
     "      --exchange-type TYPE  direct, fanout, topic or headers (default: the default exchange)\n"
     "      --exchange NAME       its name (leveret-perf)\n"
@@ -135,9 +149,10 @@ static const char help_text[] =
     "Run:\n"
     "      --uri URI             amqp://user:password@host:port/vhost\n"
     "                            (amqp://guest:guest@127.0.0.1:5672/%2f)\n"
-    "      --time SECONDS        measured interval (5)\n"
+    "      --time SECONDS        measured interval (5); SIGINT and SIGTERM end it early\n"
     "      --warmup SECONDS      not measured, before it (1); not used with --count\n"
-    "      --count N             instead of --time: until N messages went all the way\n"
+    "      --count N             instead of --time: until N messages went all the way;\n"
+    "                            --fill and --drain report every tenth of them\n"
     "      --pid PID             the broker's process: report its CPU and memory\n"
     "      --json                one JSON object instead of the table\n"
     "  -h, --help\n"
@@ -295,6 +310,12 @@ static bool apply_value(struct lev_perf_options *o, struct parse_state *state, i
         return set_counted_mode(o, LEV_PERF_MODE_DECLARE, text);
     case OPT_CHURN:
         return set_counted_mode(o, LEV_PERF_MODE_CHURN, text);
+    case OPT_QUEUE_CHURN:
+        return set_counted_mode(o, LEV_PERF_MODE_QUEUE_CHURN, text);
+    case OPT_HEARTBEAT:
+        return set_unsigned("heartbeat", text, 0, UINT16_MAX, &o->heartbeat_s);
+    case OPT_HOLD:
+        return set_real("hold", text, &o->hold_s);
     case OPT_PID:
         return set_pid(o, text);
     default:
@@ -319,6 +340,8 @@ static bool apply_flag(struct lev_perf_options *o, struct parse_state *state, in
         return state->durable_given = true;
     case OPT_LATENCY:
         return o->latency = true;
+    case OPT_SPLIT:
+        return o->split = true;
     case OPT_SPIN:
         return o->spin = true;
     case OPT_FILL:
@@ -342,7 +365,8 @@ static const char *settle(struct lev_perf_options *o, const struct parse_state *
     bool flow = o->mode == LEV_PERF_MODE_FLOW;
 
     if (!state->durable_given)
-        o->durable = o->persistent || o->mode == LEV_PERF_MODE_DECLARE;
+        o->durable = o->persistent || o->mode == LEV_PERF_MODE_DECLARE ||
+                     o->mode == LEV_PERF_MODE_QUEUE_CHURN;
     if (o->latency && !state->rate_given)
         o->rate = DEFAULT_LATENCY_RATE;
     if (o->mode == LEV_PERF_MODE_FILL && !o->count)
@@ -369,6 +393,11 @@ static const char *settle(struct lev_perf_options *o, const struct parse_state *
         return "--drain needs a consumer";
     if (o->mode == LEV_PERF_MODE_RPC && (!o->producers || !o->consumers || o->queues > 1))
         return "--rpc needs clients, servers and one queue";
+    if (o->split && o->exchange_type &&
+        (strcmp(o->exchange_type, "fanout") == 0 || strcmp(o->exchange_type, "headers") == 0))
+        return "--split needs queues that a routing key chooses";
+    if ((o->heartbeat_s || o->hold_s > 0) && o->mode != LEV_PERF_MODE_CONNECTIONS)
+        return "--heartbeat and --hold are for --connections";
     if (!o->count && o->mode != LEV_PERF_MODE_DRAIN && o->time_s <= 0)
         return "--time must be positive";
     return NULL;
@@ -432,6 +461,7 @@ const char *lev_perf_mode_name(enum lev_perf_mode mode)
         [LEV_PERF_MODE_CONNECTIONS] = "connections",
         [LEV_PERF_MODE_DECLARE] = "declare",
         [LEV_PERF_MODE_CHURN] = "connection-churn",
+        [LEV_PERF_MODE_QUEUE_CHURN] = "queue-churn",
     };
 
     return names[mode];

@@ -17,6 +17,7 @@ enum lev_perf_mode {
     LEV_PERF_MODE_CONNECTIONS, /* idle connections */
     LEV_PERF_MODE_DECLARE,     /* queue declares and deletes */
     LEV_PERF_MODE_CHURN,       /* connections opened and closed again */
+    LEV_PERF_MODE_QUEUE_CHURN, /* queues declared and deleted again */
 };
 
 struct lev_perf_options {
@@ -42,7 +43,10 @@ struct lev_perf_options {
     const char *exchange_type; /* NULL: the default exchange */
     bool durable;
     bool latency;
-    bool spin; /* wait for the time of the next message without sleeping */
+    bool split;           /* producers keep to their share of the queues */
+    unsigned heartbeat_s; /* of idle connections; 0: none */
+    double hold_s;        /* how long idle connections are watched */
+    bool spin;            /* wait for the time of the next message without sleeping */
     bool keep;
     bool json;
     pid_t pid; /* of the broker; 0: not given */

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "perf/clock.h"
@@ -75,6 +76,17 @@ static void stamp(struct producer *p, uint64_t i, uint64_t now_ns)
         lev_perf_histogram_record(&p->worker->late, now_ns > due ? now_ns - due : 0);
 }
 
+/* With a rate a confirm is timed from when its message was due. */
+static void await_confirms(struct producer *p, uint64_t n, uint64_t now_ns)
+{
+    if (p->interval_ns <= 0) {
+        lev_perf_confirm_issue(&p->confirm, n, now_ns);
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++)
+        lev_perf_confirm_issue(&p->confirm, 1, due_ns(p, p->issued + i));
+}
+
 static void cut_chunk(struct producer *p, uint64_t n, uint64_t now_ns)
 {
     if (p->options->latency) {
@@ -82,7 +94,7 @@ static void cut_chunk(struct producer *p, uint64_t n, uint64_t now_ns)
             stamp(p, i, now_ns);
     }
     if (p->options->confirm)
-        lev_perf_confirm_issue(&p->confirm, n, now_ns);
+        await_confirms(p, n, now_ns);
     p->chunk = p->template.block.data + p->position * p->template.stride;
     p->chunk_left = n * p->template.stride;
     p->chunk_messages = n;
@@ -244,13 +256,21 @@ static int build_template(struct producer *p)
         .payload_max = p->worker->conn.payload_max,
     };
     struct lev_perf_buf body = {0};
+    char **keys;
+    size_t count;
     int rv;
 
+    keys = malloc(topology->key_count * sizeof *keys);
+    if (!keys)
+        return fail(p, "out of memory");
+    count = lev_perf_topology_share(topology, p->worker->index,
+                                    p->options->split ? p->options->producers : 1, keys);
     lev_perf_buf_reserve(&body, p->options->size + 1);
     memset(body.data, 'x', p->options->size);
     message.body = body.data;
-    rv = lev_perf_template_init(&p->template, &message, topology->keys, topology->key_count);
+    rv = lev_perf_template_init(&p->template, &message, keys, count);
     lev_perf_buf_deinit(&body);
+    free(keys);
     return rv < 0 ? fail(p, "messages times routing keys is too large to prepare") : 0;
 }
 

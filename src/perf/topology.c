@@ -82,6 +82,22 @@ void lev_perf_topology_deinit(struct lev_perf_topology *t)
     memset(t, 0, sizeof *t);
 }
 
+size_t lev_perf_topology_share(const struct lev_perf_topology *t, unsigned index, unsigned workers,
+                               char **keys_r)
+{
+    size_t first = index % t->queue_count, count = 0;
+
+    if (workers <= 1)
+        first = 0;
+    for (size_t i = 0; i < t->key_count; i++) {
+        size_t queue = i % t->queue_count;
+
+        if (workers <= 1 || (queue >= first && (queue - first) % workers == 0))
+            keys_r[count++] = t->keys[i];
+    }
+    return count;
+}
+
 /* The pattern of binding `index` of a queue whose key for it is `key`: topic bindings get a
  * wildcard for the "m". */
 static void binding_pattern(const struct lev_perf_topology *t, const char *key, size_t index,

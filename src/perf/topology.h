@@ -29,6 +29,12 @@ struct lev_perf_topology {
 int lev_perf_topology_init(struct lev_perf_topology *t, const struct lev_perf_options *options);
 void lev_perf_topology_deinit(struct lev_perf_topology *t);
 
+/* Fills keys_r, which has room for all, with those that reach worker index's share of the queues:
+ * of `workers`, worker i has the queues i, i + workers and so on, and when there are fewer queues
+ * than workers they share. The names stay the topology's. Returns how many. */
+size_t lev_perf_topology_share(const struct lev_perf_topology *t, unsigned index, unsigned workers,
+                               char **keys_r);
+
 /* These return 0, or -1 with conn->error set. */
 int lev_perf_topology_declare(const struct lev_perf_topology *t, struct lev_perf_connection *conn);
 int lev_perf_topology_delete(const struct lev_perf_topology *t, struct lev_perf_connection *conn);

@@ -39,8 +39,8 @@ static void consume(const char *arguments)
 START_TEST(whose_timeout)
 {
     stage_init(&st, NULL);
-    lev_vhost_set_consumer_timeout(st.v, rows[_i].server ? (uint64_t)rows[_i].server * MINUTE
-                                                         : LEV_UNLIMITED);
+    lev_vhost_set_consumer_timeout(
+        st.v, rows[_i].server ? (uint64_t)rows[_i].server * MINUTE : LEV_UNLIMITED, MINUTE);
     p = stage_peer(&st, 0);
     ck_assert_int_eq(peer_declare_args(p, "q", "d", args(rows[_i].queue)), 0);
     consume(rows[_i].consumer);
@@ -60,7 +60,7 @@ END_TEST
 START_TEST(acknowledged_in_time)
 {
     stage_init(&st, NULL);
-    lev_vhost_set_consumer_timeout(st.v, 2 * MINUTE);
+    lev_vhost_set_consumer_timeout(st.v, 2 * MINUTE, MINUTE);
     p = stage_peer(&st, 0);
     ck_assert_int_eq(peer_declare(p, "q", "d"), 0);
     consume("");

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LINKS = 64, INPUT = 1 << 20 };
+enum { LINKS = 80, INPUT = 1 << 20 };
 
 #define QUEUE_GET_OK LEV_PERF_METHOD_ID(50, 31)
 
@@ -360,6 +360,10 @@ static bool on_frame(struct link *link, const struct lev_perf_frame *frame)
 {
     if (frame->type == LEV_PERF_FRAME_METHOD)
         return on_method(link, frame);
+    if (frame->type == LEV_PERF_FRAME_HEARTBEAT) {
+        link->fake->counts.heartbeats++;
+        return true;
+    }
     if (frame->type == LEV_PERF_FRAME_HEADER) {
         link->header.len = 0;
         link->body.len = 0;
@@ -467,6 +471,16 @@ struct fake_broker *fake_broker_start(struct fake_knobs knobs)
 const char *fake_broker_uri(const struct fake_broker *fake)
 {
     return fake->uri;
+}
+
+uint64_t fake_broker_published(struct fake_broker *fake)
+{
+    uint64_t published;
+
+    pthread_mutex_lock(&fake->lock);
+    published = fake->counts.published;
+    pthread_mutex_unlock(&fake->lock);
+    return published;
 }
 
 struct fake_counts fake_broker_stop(struct fake_broker **fake)

@@ -28,7 +28,8 @@ struct fake_counts {
     uint64_t depth; /* messages in the queue */
     uint64_t connections;
     uint64_t goodbyes; /* connections that ended with connection.close */
-    bool declared;     /* the queue exists */
+    uint64_t heartbeats;
+    bool declared; /* the queue exists */
 };
 
 struct fake_broker;
@@ -36,6 +37,8 @@ struct fake_broker;
 struct fake_broker *fake_broker_start(struct fake_knobs knobs);
 /* The URI to reach it; owned by the broker. */
 const char *fake_broker_uri(const struct fake_broker *fake);
+/* Messages that have come in so far. */
+uint64_t fake_broker_published(struct fake_broker *fake);
 /* Ends all its threads and frees it; returns what it has seen. */
 struct fake_counts fake_broker_stop(struct fake_broker **fake);
 

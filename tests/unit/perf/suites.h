@@ -5,9 +5,11 @@
 #include <check.h>
 
 Suite *confirm_suite(void);
+Suite *decile_suite(void);
 Suite *histogram_suite(void);
 Suite *message_suite(void);
 Suite *modes_suite(void);
 Suite *options_suite(void);
+Suite *topology_suite(void);
 
 #endif

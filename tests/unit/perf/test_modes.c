@@ -5,6 +5,8 @@
 #include "fake_broker.h"
 #include "suites.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,8 @@ static int run(const char *line)
         return lev_perf_mode_declare(&options, &report, error);
     case LEV_PERF_MODE_CONNECTIONS:
         return lev_perf_mode_connections(&options, &report, error);
+    case LEV_PERF_MODE_QUEUE_CHURN:
+        return lev_perf_mode_queue_churn(&options, &report, error);
     case LEV_PERF_MODE_CHURN:
         return lev_perf_mode_churn(&options, &report, error);
     default:
@@ -94,6 +98,8 @@ static const struct {
     {"--count 503 --size 9000", {.frame_max = 4096, .piece = 1000}},
     {"--count 20 --size 1000000 --confirm 3", {0}},
     {"--count 503 --rate 100000 --exchange-type topic --bindings 3", {0}},
+    {"--count 503 --confirm 5 --rate 100000", {0}},
+    {"--count 503 --confirm 5 -x 3 --split", {0}},
 };
 
 START_TEST(counts_are_exact)
@@ -119,10 +125,12 @@ START_TEST(fill_then_drain)
     fake = fake_broker_start((struct fake_knobs){.piece = 777});
     ck_assert_msg(run("--fill --count 3000 --size 100") == 0, "%s", error);
     ck_assert(figure("published") == 3000);
+    ck_assert(figure("decile_1_per_s") > 0 && figure("decile_10_per_s") > 0);
+    ck_assert(!has_figure("decile_1_rss_bytes"));
     ck_assert_msg(run("--fill --count 2000 --size 100 --confirm 100 -x 2") == 0, "%s", error);
     ck_assert(figure("confirmed") == 2000);
     ck_assert_msg(run("--drain --ack-every 7") == 0, "%s", error);
-    ck_assert(figure("delivered") == 5000);
+    ck_assert(figure("delivered") == 5000 && figure("decile_10_per_s") > 0);
     seen = fake_broker_stop(&fake);
     ck_assert_uint_eq(seen.depth, 0);
     ck_assert_uint_eq(seen.acked, 5000);
@@ -223,6 +231,50 @@ START_TEST(declares_and_connections)
 }
 END_TEST
 
+START_TEST(queue_churn)
+{
+    ck_assert_msg(run_with((struct fake_knobs){0}, "--queue-churn 30") == 0, "%s", error);
+    ck_assert(figure("churned") == 30 && figure("churned_per_s") > 0);
+    ck_assert(has_figure("declare_p50_us") && has_figure("delete_p50_us"));
+    ck_assert(!seen.declared);
+}
+END_TEST
+
+/* The fake broker takes heartbeats without a word, as brokers do, and sends none. */
+START_TEST(idle_connections_beat)
+{
+    ck_assert_msg(run_with((struct fake_knobs){0},
+                           "--connections 64 --heartbeat 1 --warmup 0 --hold 0.6") == 0,
+                  "%s", error);
+    ck_assert(figure("heartbeats_sent") >= 64);
+    ck_assert(figure("heartbeats_received") == 0);
+    ck_assert_uint_ge(seen.heartbeats, 64);
+    ck_assert_uint_eq(seen.goodbyes, 64);
+}
+END_TEST
+
+static void *interrupt_when_it_flows(void *arg)
+{
+    struct fake_broker *broker = arg;
+
+    while (fake_broker_published(broker) < 100)
+        usleep(1000);
+    kill(getpid(), SIGTERM);
+    return NULL;
+}
+
+START_TEST(an_interrupt_ends_the_interval_early)
+{
+    pthread_t thread;
+
+    fake = fake_broker_start((struct fake_knobs){0});
+    ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_when_it_flows, fake), 0);
+    ck_assert_msg(run("--rate 1000 --time 600 --warmup 0") == 0, "%s", error);
+    pthread_join(thread, NULL);
+    ck_assert(figure("elapsed_s") < 60 && figure("delivered") > 0);
+}
+END_TEST
+
 START_TEST(a_pid_tells_the_cost)
 {
     char line[100];
@@ -230,6 +282,9 @@ START_TEST(a_pid_tells_the_cost)
     snprintf(line, sizeof line, "--count 2000 --pid %ld", (long)getpid());
     ck_assert_msg(run_with((struct fake_knobs){0}, line) == 0, "%s", error);
     ck_assert(figure("rss_before_bytes") > 0 && has_figure("cpu_us_per_delivered"));
+    snprintf(line, sizeof line, "--fill --count 2000 --pid %ld", (long)getpid());
+    ck_assert_msg(run_with((struct fake_knobs){0}, line) == 0, "%s", error);
+    ck_assert(figure("decile_10_rss_bytes") > 0);
     ck_assert_int_eq(run_with((struct fake_knobs){0}, "--count 2000 --pid 2147483647"), -1);
     ck_assert_ptr_nonnull(strstr(error, "--pid"));
 }
@@ -265,6 +320,9 @@ Suite *modes_suite(void)
     tcase_add_test(tcase, spinning_sends_the_same);
     tcase_add_test(tcase, rpc);
     tcase_add_test(tcase, declares_and_connections);
+    tcase_add_test(tcase, queue_churn);
+    tcase_add_test(tcase, idle_connections_beat);
+    tcase_add_test(tcase, an_interrupt_ends_the_interval_early);
     tcase_add_test(tcase, a_pid_tells_the_cost);
     tcase_add_test(tcase, nobody_listens);
     suite_add_tcase(suite, tcase);

@@ -70,6 +70,8 @@ START_TEST(some_depend_on_others)
     ck_assert_uint_eq(o.consumers, 0);
     ck_assert_int_eq(parse("--declare 7"), LEV_PERF_OPTIONS_RUN);
     ck_assert(o.durable && o.count == 7);
+    ck_assert_int_eq(parse("--queue-churn 7 --transient"), LEV_PERF_OPTIONS_RUN);
+    ck_assert(!o.durable && o.count == 7);
 }
 END_TEST
 
@@ -100,6 +102,12 @@ static const char *const wrong[] = {
     "--uri amqp://localhost:12a",
     "--uri amqp://localhost:1234567890",
     "--uri amqp://[::1]5672",
+    "--split --exchange-type fanout",
+    "--split --exchange-type headers",
+    "--heartbeat 5",
+    "--hold 1 --fill",
+    "--connections 5 --heartbeat 70000",
+    "--queue-churn 0",
     "extra",
 };
 
