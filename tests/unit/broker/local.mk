@@ -52,21 +52,15 @@ test_broker_window_SOURCES = tests/unit/broker/test_window.c $(BROKER_STAGE)
 test_broker_window_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_window_LDADD = $(BROKER_STAGE_LIBS)
 BROKER_STAGE_TESTS += test_broker_patrol
-test_broker_patrol_SOURCES = \
-	tests/unit/broker/test_patrol.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_patrol_SOURCES = tests/unit/broker/test_patrol.c $(BROKER_STAGE)
 test_broker_patrol_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_patrol_LDADD = $(BROKER_STAGE_LIBS)
 BROKER_STAGE_TESTS += test_broker_generations
-test_broker_generations_SOURCES = \
-	tests/unit/broker/test_generations.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_generations_SOURCES = tests/unit/broker/test_generations.c $(BROKER_STAGE)
 test_broker_generations_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_generations_LDADD = $(BROKER_STAGE_LIBS)
 BROKER_STAGE_TESTS += test_broker_active
-test_broker_active_SOURCES = \
-	tests/unit/broker/test_active.c $(BROKER_STAGE) \
-	tests/unit/broker/args.c tests/unit/broker/args.h
+test_broker_active_SOURCES = tests/unit/broker/test_active.c $(BROKER_STAGE)
 test_broker_active_CPPFLAGS = $(BROKER_TEST_CPPFLAGS)
 test_broker_active_LDADD = $(BROKER_STAGE_LIBS)
 BROKER_STAGE_TESTS += test_broker_admin
