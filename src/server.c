@@ -74,6 +74,7 @@ void lev_server_config_init(struct lev_server_config *c)
                                     .handshake_ms = 10000,
                                     .max_message_size = 134217728,
                                     .consumer_timeout_ms = 1800000,
+                                    .consumer_patrol_ms = 60000,
                                     .stop_ms = 5000,
                                     .default_user = "guest",
                                     .default_password = "guest",
@@ -168,6 +169,15 @@ static int set_policies(struct lev_server *s, struct server_vhost *v, char *err)
     return 0;
 }
 
+static int set_limits(struct lev_server *s, struct server_vhost *v, char *err)
+{
+    struct lev_vhost_limits limits;
+    if (lev_definitions_limits(s->meta, v->name, &limits, err) < 0)
+        return -1;
+    lev_vhost_set_limits(v->vhost, &limits);
+    return 0;
+}
+
 static int open_vhost(struct lev_server *s, struct server_vhost *v, char *err)
 {
     char dir[PATH_MAX];
@@ -179,8 +189,9 @@ static int open_vhost(struct lev_server *s, struct server_vhost *v, char *err)
     if (lev_datadir_make(dir, err) < 0 || lev_store_open(dir, NULL, &v->store, err) < 0)
         return -1;
     v->vhost = lev_vhost_new(v->name, v->store, lev_clock_wall_ms);
-    lev_vhost_set_consumer_timeout(v->vhost, s->config.consumer_timeout_ms);
-    if (set_policies(s, v, err) < 0)
+    lev_vhost_set_consumer_timeout(v->vhost, s->config.consumer_timeout_ms,
+                                   s->config.consumer_patrol_ms);
+    if (set_policies(s, v, err) < 0 || set_limits(s, v, err) < 0)
         return -1;
     int rc = lev_store_recover(v->store, &lev_vhost_recovery, v->vhost);
     if (rc == 0)

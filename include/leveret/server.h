@@ -49,6 +49,7 @@ struct lev_server_config {
     uint32_t handshake_ms;        /* 10000 */
     uint64_t max_message_size;    /* 134217728 octets */
     uint64_t consumer_timeout_ms; /* 1800000; where the queue does not say */
+    uint64_t consumer_patrol_ms;  /* 60000: how often such timeouts are looked at */
     uint32_t stop_ms;         /* 5000: how long lev_server_stop waits for clients to say goodbye */
     const char *cluster_name; /* NULL: rabbit@ and the host's name */
     /* The user and vhost made when the data directory has no user yet. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "auth/password.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -21,15 +22,19 @@
 
 enum { N_PERMS = 3 };
 
-/* What a user may do in one vhost. A pattern that does not compile is NULL and matches nothing. */
+/* What a user may do in one vhost, or with the topics of one exchange there. A pattern that does
+ * not compile is NULL and matches nothing. */
 struct grant {
-    struct lev_bytes vhost;
+    struct lev_bytes place;
     pcre2_code *pattern[N_PERMS]; /* by enum lev_perm */
 };
+
+enum { PLACE_MAX = 1 + 2 * 255 };
 
 struct user {
     struct lev_bytes name, hash, algorithm, tags;
     struct lev_map grants; /* by vhost */
+    struct lev_map topics; /* by topic_place */
 };
 
 struct directory {
@@ -50,15 +55,29 @@ static void grant_free(struct grant *g)
 {
     for (int i = 0; i < N_PERMS; i++)
         pcre2_code_free(g->pattern[i]);
-    lev_bytes_free(&g->vhost);
+    lev_bytes_free(&g->place);
     free(g);
+}
+
+static void grants_free(struct lev_map *grants)
+{
+    LEV_MAP_EACH(slot, grants)
+    grant_free(slot->value);
+    lev_map_deinit(grants);
+}
+
+/* Takes g. */
+static void put_grant(struct lev_map *grants, struct grant *g)
+{
+    struct grant *old = lev_map_put(grants, g->place, g);
+    if (old)
+        grant_free(old);
 }
 
 static void user_free(struct user *u)
 {
-    LEV_MAP_EACH(slot, &u->grants)
-    grant_free(slot->value);
-    lev_map_deinit(&u->grants);
+    grants_free(&u->grants);
+    grants_free(&u->topics);
     lev_bytes_free(&u->name);
     lev_bytes_free(&u->hash);
     lev_bytes_free(&u->algorithm);
@@ -85,13 +104,14 @@ static void load_user(void *ctx, const struct lev_meta_user *m)
     u->algorithm = lev_bytes_dup(m->hashing_algorithm);
     u->tags = lev_bytes_dup(m->tags);
     lev_map_init(&u->grants);
+    lev_map_init(&u->topics);
     struct user *old = lev_map_put(&d->users, u->name, u);
     if (old)
         user_free(old);
 }
 
 /* Unanchored, on bytes. The empty pattern stands for the empty name alone. */
-static pcre2_code *compile(struct lev_bytes pattern, const struct lev_meta_permission *m)
+static pcre2_code *compile(struct lev_bytes pattern, struct lev_bytes user, struct lev_bytes vhost)
 {
     int code;
     PCRE2_SIZE at;
@@ -100,7 +120,7 @@ static pcre2_code *compile(struct lev_bytes pattern, const struct lev_meta_permi
     if (!re)
         lev_log_warn("user '%.*s': permission pattern '%.*s' in vhost '%.*s' is not a regular "
                      "expression and matches nothing",
-                     LEV_FMT(m->user), LEV_FMT(pattern), LEV_FMT(m->vhost));
+                     LEV_FMT(user), LEV_FMT(pattern), LEV_FMT(vhost));
     return re;
 }
 
@@ -111,13 +131,77 @@ static void load_permission(void *ctx, const struct lev_meta_permission *m)
     if (!u)
         return;
     struct grant *g = lev_xcalloc(1, sizeof(*g));
-    g->vhost = lev_bytes_dup(m->vhost);
-    g->pattern[LEV_PERM_CONFIGURE] = compile(m->configure, m);
-    g->pattern[LEV_PERM_WRITE] = compile(m->write, m);
-    g->pattern[LEV_PERM_READ] = compile(m->read, m);
-    struct grant *old = lev_map_put(&u->grants, g->vhost, g);
-    if (old)
-        grant_free(old);
+    g->place = lev_bytes_dup(m->vhost);
+    g->pattern[LEV_PERM_CONFIGURE] = compile(m->configure, m->user, m->vhost);
+    g->pattern[LEV_PERM_WRITE] = compile(m->write, m->user, m->vhost);
+    g->pattern[LEV_PERM_READ] = compile(m->read, m->user, m->vhost);
+    put_grant(&u->grants, g);
+}
+
+/* No two pairs have the same. Empty: a name is too long to be one of ours. */
+static struct lev_bytes topic_place(struct lev_bytes vhost, struct lev_bytes exchange,
+                                    uint8_t to[PLACE_MAX])
+{
+    if (vhost.len > 255 || exchange.len > 255)
+        return LEV_EMPTY;
+    to[0] = (uint8_t)vhost.len;
+    if (vhost.len)
+        memcpy(to + 1, vhost.ptr, vhost.len);
+    if (exchange.len)
+        memcpy(to + 1 + vhost.len, exchange.ptr, exchange.len);
+    return lev_bytes(to, 1 + vhost.len + exchange.len);
+}
+
+/* So that the pattern finds the name and nothing else. */
+static void put_literally(struct lev_buf *out, struct lev_bytes name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        bool plain = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (!plain && c > ' ' && c < 0x7f && !(c >= '0' && c <= '9'))
+            lev_buf_put8(out, '\\');
+        lev_buf_put8(out, c);
+    }
+}
+
+/* With {username} and {vhost} filled in. */
+static pcre2_code *compile_topic(struct lev_bytes pattern,
+                                 const struct lev_meta_topic_permission *m)
+{
+    const struct {
+        struct lev_bytes word, value;
+    } words[] = {{LEV_LIT("{username}"), m->user}, {LEV_LIT("{vhost}"), m->vhost}};
+    struct lev_buf out;
+    lev_buf_init(&out);
+    while (pattern.len) {
+        size_t i = 0;
+        while (i < 2 && !lev_bytes_starts(pattern, words[i].word))
+            i++;
+        size_t n = i < 2 ? words[i].word.len : 1;
+        if (i < 2)
+            put_literally(&out, words[i].value);
+        else
+            lev_buf_put8(&out, *pattern.ptr);
+        pattern = lev_bytes(pattern.ptr + n, pattern.len - n);
+    }
+    pcre2_code *re = out.failed ? NULL : compile(lev_buf_view(&out), m->user, m->vhost);
+    lev_buf_deinit(&out);
+    return re;
+}
+
+static void load_topic_permission(void *ctx, const struct lev_meta_topic_permission *m)
+{
+    struct directory *d = ctx;
+    struct user *u = lev_map_get(&d->users, m->user);
+    uint8_t room[PLACE_MAX];
+    struct lev_bytes place = topic_place(m->vhost, m->exchange, room);
+    if (!u || !place.len)
+        return;
+    struct grant *g = lev_xcalloc(1, sizeof(*g));
+    g->place = lev_bytes_dup(place);
+    g->pattern[LEV_PERM_WRITE] = compile_topic(m->write, m);
+    g->pattern[LEV_PERM_READ] = compile_topic(m->read, m);
+    put_grant(&u->topics, g);
 }
 
 int lev_auth_reload(struct lev_auth *a, char *errbuf, size_t errlen)
@@ -127,6 +211,8 @@ int lev_auth_reload(struct lev_auth *a, char *errbuf, size_t errlen)
     int rc = lev_meta_each_user(a->meta, load_user, d);
     if (rc == 0)
         rc = lev_meta_each_permission(a->meta, load_permission, d);
+    if (rc == 0)
+        rc = lev_meta_each_topic_permission(a->meta, load_topic_permission, d);
     if (rc < 0) {
         snprintf(errbuf, errlen, "cannot read the users: %s", lev_meta_error(a->meta));
         directory_free(d);
@@ -196,6 +282,16 @@ static char **copy_list(const char *const *list)
     return copy;
 }
 
+/* Questions never cease on a busy broker: a reload that waits for its turn goes first. */
+static void init_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
+}
+
 struct lev_auth *lev_auth_new(struct lev_meta *meta, const struct lev_auth_options *options,
                               char *errbuf, size_t errlen)
 {
@@ -205,7 +301,7 @@ struct lev_auth *lev_auth_new(struct lev_meta *meta, const struct lev_auth_optio
     struct lev_auth *a = lev_xcalloc(1, sizeof(*a));
     a->meta = meta;
     a->loopback_users = copy_list(o->loopback_users ? o->loopback_users : guest_only);
-    pthread_rwlock_init(&a->lock, NULL);
+    init_lock(&a->lock);
     if (lev_auth_reload(a, errbuf, errlen) < 0 || ensure_user(a, o, errbuf, errlen) < 0)
         lev_auth_free(&a);
     return a;
@@ -278,6 +374,34 @@ bool lev_auth_permit(struct lev_auth *a, struct lev_bytes user, struct lev_bytes
     pthread_rwlock_rdlock(&a->lock);
     const struct grant *g = grant_of(a, user, vhost);
     bool may = g && matches(g->pattern[what], resource);
+    pthread_rwlock_unlock(&a->lock);
+    return may;
+}
+
+/* Under the lock. */
+static const struct grant *topic_grant_of(struct lev_auth *a, struct lev_bytes user,
+                                          struct lev_bytes vhost, struct lev_bytes exchange)
+{
+    uint8_t room[PLACE_MAX];
+    const struct user *u = lev_map_get(&a->directory->users, user);
+    return u ? lev_map_get(&u->topics, topic_place(vhost, exchange, room)) : NULL;
+}
+
+bool lev_auth_topics_ruled(struct lev_auth *a, struct lev_bytes user, struct lev_bytes vhost,
+                           struct lev_bytes exchange)
+{
+    pthread_rwlock_rdlock(&a->lock);
+    bool ruled = topic_grant_of(a, user, vhost, exchange) != NULL;
+    pthread_rwlock_unlock(&a->lock);
+    return ruled;
+}
+
+bool lev_auth_topic(struct lev_auth *a, struct lev_bytes user, struct lev_bytes vhost,
+                    struct lev_bytes exchange, enum lev_perm what, struct lev_bytes key)
+{
+    pthread_rwlock_rdlock(&a->lock);
+    const struct grant *g = topic_grant_of(a, user, vhost, exchange);
+    bool may = !g || matches(g->pattern[what], key);
     pthread_rwlock_unlock(&a->lock);
     return may;
 }

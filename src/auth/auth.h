@@ -41,6 +41,13 @@ enum lev_perm { LEV_PERM_CONFIGURE, LEV_PERM_WRITE, LEV_PERM_READ };
 /* True when the user's pattern matches the resource name (default exchange as "amq.default"). */
 bool lev_auth_permit(struct lev_auth *a, struct lev_bytes user, struct lev_bytes vhost,
                      enum lev_perm what, struct lev_bytes resource);
+/* True when the user has a topic permission for the exchange. */
+bool lev_auth_topics_ruled(struct lev_auth *a, struct lev_bytes user, struct lev_bytes vhost,
+                           struct lev_bytes exchange);
+/* True when there is none, or its pattern (write or read) matches the key. {username} and {vhost}
+ * in patterns stand for these names, literally. */
+bool lev_auth_topic(struct lev_auth *a, struct lev_bytes user, struct lev_bytes vhost,
+                    struct lev_bytes exchange, enum lev_perm what, struct lev_bytes key);
 /* Increases with every change of users or permissions: lets callers keep results. Lock-free. */
 uint64_t lev_auth_epoch(const struct lev_auth *a);
 /* True when the user has the tag. */

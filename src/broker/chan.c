@@ -2,6 +2,7 @@
 #include "broker/chan.h"
 
 #include "base/mem.h"
+#include "broker/active.h"
 #include "broker/consume.h"
 #include "broker/dead_letter.h"
 #include "broker/queue.h"
@@ -115,7 +116,7 @@ uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_con
                              .consumer = c,
                              .tag = ++ch->last_tag,
                              .e = *e,
-                             .since_s = (uint32_t)(lev_vhost_now(ch->client->vhost) / 1000),
+                             .since_s = (uint32_t)((lev_vhost_now(ch->client->vhost) + 999) / 1000),
                              .from_consumer = c != NULL};
     q->unacked++;
     ch->n_unacked++;
@@ -206,8 +207,8 @@ void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle 
     ch->n_unacked--;
     if (u->from_consumer) {
         ch->n_unacked_consumed--;
-        if (c)
-            c->unacked--;
+        if (c && !--c->unacked && c->queue->yielding)
+            lev_active_review(c->queue);
         window_opened(ch, c);
     }
     lev_queue_unref(&q);

@@ -31,7 +31,7 @@ struct lev_unacked {
     struct lev_consumer *consumer; /* NULL: basic.get, or its consumer is gone */
     uint64_t tag;
     struct lev_entry e;
-    uint32_t since_s;   /* when it was handed out: vhost's clock in seconds */
+    uint32_t since_s;   /* when it was handed out: vhost's clock in seconds, up */
     bool in_tx;         /* settled by the open transaction */
     bool from_consumer; /* not by basic.get: counts in prefetch windows */
 };

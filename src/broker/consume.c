@@ -3,6 +3,7 @@
 
 #include "amqp/table.h"
 #include "base/mem.h"
+#include "broker/active.h"
 #include "broker/death.h"
 #include "broker/declare.h"
 #include "broker/limits.h"
@@ -98,8 +99,7 @@ int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_co
     q->had_consumer = true;
     if (a->exclusive && q->settings.type == LEV_QUEUE_CLASSIC)
         q->exclusive_consumer = c;
-    if (!q->active)
-        q->active = c;
+    lev_active_review(q);
     lev_limits_used(q);
     lev_vhost_mark(q->vhost, q); /* the store gets a reserve of delivered_to */
     *c_r = c;
@@ -111,24 +111,6 @@ struct lev_consumer *lev_consumer_find(struct lev_chan *ch, struct lev_bytes tag
     return lev_map_get(&ch->consumers, tag);
 }
 
-/* Who follows the active consumer: the first to come; on a quorum queue the highest priority first.
- */
-static void choose_active(struct lev_queue *q)
-{
-    q->active = NULL;
-    if (!q->settings.single_active)
-        return;
-    LEV_LIST_EACH(it, nx, &q->consumers)
-    {
-        struct lev_consumer *c = LEV_LIST_ENTRY(it, struct lev_consumer, queue_node);
-        if (!q->active ||
-            (q->settings.type == LEV_QUEUE_QUORUM && c->priority > q->active->priority))
-            q->active = c;
-    }
-    if (q->active)
-        lev_consumer_wake(q->active);
-}
-
 static void leave_queue(struct lev_consumer *c)
 {
     struct lev_queue *q = c->queue;
@@ -137,8 +119,7 @@ static void leave_queue(struct lev_consumer *c)
     q->n_consumers--;
     if (q->exclusive_consumer == c)
         q->exclusive_consumer = NULL;
-    if (q->active == c)
-        choose_active(q);
+    lev_active_left(q, c);
     if (!q->n_consumers)
         lev_limits_used(q);
     lev_vhost_mark(q->vhost, q);

@@ -19,7 +19,8 @@ struct lev_consumer {
     struct lev_bytes tag;       /* owned */
     struct lev_bytes arguments; /* owned, raw table */
     int64_t priority;
-    uint32_t prefetch; /* 0: no limit */
+    uint64_t timeout_ms; /* for its acknowledgements; LEV_UNLIMITED: the queue's */
+    uint32_t prefetch;   /* 0: no limit */
     uint32_t unacked;
     bool no_ack, exclusive;
     uint8_t *prefix; /* owned; the session's encoded beginning of basic.deliver */
@@ -32,6 +33,7 @@ struct lev_consume_args {
     bool no_ack, exclusive;
 };
 
+/* Its timeout is read from the arguments, where the queue is a quorum queue. */
 struct lev_consumer *lev_consumer_new(struct lev_chan *ch, struct lev_queue *q,
                                       const struct lev_consume_args *a);
 /* Frees memory only; the consumer is in no list. */

@@ -7,8 +7,6 @@
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
 
-enum { KEYS_MAX = 64 };
-
 /* Deaths of the third generation and later that one run routes; of those put off, how many each
  * later run. */
 enum { DEEP_MAX = 8192, PUT_OFF_MAX = 1024 };
@@ -23,48 +21,91 @@ bool lev_dead_letter_keeps(const struct lev_queue *q)
            s->overflow == LEV_REJECT_PUBLISH;
 }
 
-static void push(struct lev_queue *q, const struct lev_parked *p, bool kept)
+/* --- roots --- */
+
+/* For one more death that d brings about; NULL: there is nothing to wait for it. */
+static struct lev_dead_root *root_of(struct lev_dead *d)
 {
-    struct lev_vhost *v = q->vhost;
+    if (!d || d->kept)
+        return NULL;
+    if (!d->root && d->placed) {
+        d->root = lev_xcalloc(1, sizeof(*d->root));
+        d->root->refs = 1;
+        d->root->level = lev_queue_ref(d->level);
+        d->root->e = d->p.e;
+        lev_msg_ref(d->root->e.msg);
+    }
+    if (d->root)
+        d->root->refs++;
+    return d->root;
+}
+
+static void settle(struct lev_queue *level, const struct lev_entry *e)
+{
+    level->unacked--;
+    level->vhost->open->firm = true; /* as in push: it may have been put off */
+    lev_queue_moved(level, e);
+}
+
+static void free_root(struct lev_dead_root *r)
+{
+    lev_msg_unref(&r->e.msg);
+    lev_queue_unref(&r->level);
+    free(r);
+}
+
+static void root_unref(struct lev_dead_root *r)
+{
+    if (!r || --r->refs)
+        return;
+    settle(r->level, &r->e);
+    free_root(r);
+}
+
+/* --- dying --- */
+
+static void push(const struct lev_dead *d)
+{
+    struct lev_vhost *v = d->level->vhost;
     v->open->firm = true; /* it leaves its queue, but only for another */
     if (v->n_dead == v->cap_dead) {
         v->cap_dead = v->cap_dead ? v->cap_dead * 2 : 64;
         v->dead = lev_xrealloc(v->dead, v->cap_dead * sizeof(*v->dead));
     }
-    v->dead[v->n_dead++] = (struct lev_dead){.p = *p, .queue = lev_queue_ref(q->top), .kept = kept};
+    v->dead[v->n_dead] = *d;
+    lev_queue_ref(v->dead[v->n_dead++].level);
 }
 
-/* It is not settled: until it is, no read may take it for a ready one. */
-static void push_kept(struct lev_queue *q, const struct lev_parked *p)
+/* Until it is settled, no read may take it for a ready one. */
+static void push_placed(struct lev_queue *level, const struct lev_parked *p, bool kept)
 {
-    q->unacked++;
-    push(q, p, true);
+    level->unacked++;
+    push(&(struct lev_dead){.p = *p, .level = level, .placed = true, .kept = kept});
 }
 
 void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_death reason)
 {
-    const struct lev_parked p = {.e.msg = msg, .reason = (uint8_t)reason};
     if (!q->top->settings.has_dlx || q->deleted)
         return;
-    lev_msg_ref(msg);
-    push(q, &p, false);
+    push(&(struct lev_dead){.p = {.e.msg = lev_msg_ref(msg), .reason = (uint8_t)reason},
+                            .level = q,
+                            .root = root_of(q->vhost->dying)});
 }
 
 void lev_dead_letter(struct lev_queue *q, const struct lev_entry *e, enum lev_death reason)
 {
     const struct lev_parked p = {.e = *e, .size = e->msg->body_len, .reason = (uint8_t)reason};
-    if (q->deleted || !lev_dead_letter_keeps(q)) {
-        lev_dead_letter_msg(q, e->msg, reason);
-        lev_queue_moved(q, e);
+    if (q->deleted || !q->top->settings.has_dlx) {
+        lev_queue_settled(q, e);
         return;
     }
     lev_msg_ref(e->msg);
-    push_kept(q, &p);
+    push_placed(q, &p, lev_dead_letter_keeps(q));
 }
 
 void lev_dead_letter_again(struct lev_queue *q, const struct lev_parked *p)
 {
-    push_kept(q, p);
+    push_placed(q, p, true);
 }
 
 /* --- retrying --- */
@@ -114,16 +155,6 @@ void lev_retry(struct lev_queue *q, struct lev_entry *e, bool failed)
 
 /* --- routing --- */
 
-static size_t keys_of(const struct lev_queue *q, const struct lev_msg *m, struct lev_bytes *keys)
-{
-    if (q->settings.has_dlrk) {
-        keys[0] = q->settings.dlrk;
-        return 1;
-    }
-    keys[0] = lev_msg_key(m);
-    return lev_death_cc(m, keys, 1, KEYS_MAX);
-}
-
 static bool took(const struct lev_parked *p, const struct lev_queue *to)
 {
     for (uint32_t i = 0; i < p->n_took; i++)
@@ -142,7 +173,7 @@ static void note_taken(struct lev_parked *p, struct lev_queue *to)
 static bool publish_dead(struct lev_exchange *x, struct lev_dead *d, struct lev_msg *msg,
                          const struct lev_bytes *keys, size_t n_keys)
 {
-    struct lev_vhost *v = d->queue->vhost;
+    struct lev_vhost *v = d->level->vhost;
     size_t targets = 0, refused = 0;
     const struct lev_route *r = lev_vhost_route(v, x, msg, keys, n_keys, lev_msg_headers(msg));
     for (size_t i = 0; i < r->n; i++) {
@@ -160,56 +191,76 @@ static bool publish_dead(struct lev_exchange *x, struct lev_dead *d, struct lev_
     return (targets > 0 || v->effects.held) && !refused;
 }
 
+/* The dead message as it goes on; NULL when memory is out. */
+static struct lev_msg *dead_message(const struct lev_dead *d)
+{
+    const struct lev_queue *q = d->level->top;
+    struct lev_death_info info = {.queue = q->dest.name,
+                                  .reason = lev_death_word((enum lev_death)d->p.reason),
+                                  .time_s = lev_vhost_now(q->vhost) / 1000,
+                                  .exchange = q->settings.dlx,
+                                  .key = lev_msg_key(d->p.e.msg),
+                                  .new_key = q->settings.has_dlrk};
+    if (info.new_key)
+        info.key = q->settings.dlrk;
+    struct lev_msg *msg = lev_death_message(d->p.e.msg, &info);
+    if (!msg)
+        lev_log_error("queue %.*s: out of memory dead-lettering a message", LEV_FMT(q->dest.name));
+    return msg;
+}
+
 /* True when it is where it should be. */
 static bool route_one(struct lev_dead *d)
 {
-    struct lev_vhost *v = d->queue->vhost;
-    struct lev_queue *q = d->queue;
-    struct lev_bytes keys[KEYS_MAX];
-    struct lev_exchange *x = lev_exchange_get(v->topology, q->settings.dlx);
-    if (!x || !q->settings.has_dlx)
+    enum { FEW = 16 };
+    struct lev_queue *q = d->level->top;
+    struct lev_bytes few[FEW], *keys = few;
+    struct lev_exchange *x = lev_exchange_get(q->vhost->topology, q->settings.dlx);
+    struct lev_msg *msg = x && q->settings.has_dlx ? dead_message(d) : NULL;
+    if (!msg)
         return false;
-    size_t n = keys_of(q, d->p.e.msg, keys);
-    struct lev_death_info info = {.queue = q->dest.name,
-                                  .reason = lev_death_word((enum lev_death)d->p.reason),
-                                  .time_s = lev_vhost_now(v) / 1000,
-                                  .exchange = q->settings.dlx,
-                                  .key = keys[0],
-                                  .new_key = q->settings.has_dlrk};
-    struct lev_msg *msg = lev_death_message(d->p.e.msg, &info);
-    if (!msg) {
-        lev_log_error("queue %.*s: out of memory dead-lettering a message", LEV_FMT(q->dest.name));
-        return false;
-    }
+    size_t n = lev_death_keys(msg, NULL);
+    if (n > FEW)
+        keys = lev_xmalloc(n * sizeof(*keys));
+    lev_death_keys(msg, keys);
     bool routed = publish_dead(x, d, msg, keys, n);
+    if (keys != few)
+        free(keys);
     lev_msg_unref(&msg);
     return routed;
 }
 
-/* What the queue still has: it is done with, or has to wait. */
+/* At-least-once: it is done with, or has to wait. */
 static void end_kept(struct lev_dead *d, bool routed)
 {
-    struct lev_queue *q = d->queue;
-    q->unacked--;
-    if (q->deleted)
-        return;
-    if (!routed && lev_dead_letter_keeps(q)) {
-        d->p.due_ms = lev_vhost_now(q->vhost) + LEV_PARK_DEAD_MS;
-        lev_park_put(q, LEV_PARK_DEAD, &d->p);
-        d->p = (struct lev_parked){0};
+    struct lev_queue *q = d->level;
+    if (q->deleted || routed || !lev_dead_letter_keeps(q)) {
+        settle(q, &d->p.e);
+        if (!q->deleted)
+            lev_park_progress(q);
         return;
     }
-    lev_queue_moved(q, &d->p.e);
-    lev_park_progress(q);
+    q->unacked--;
+    d->p.due_ms = lev_vhost_now(q->vhost) + LEV_PARK_DEAD_MS;
+    lev_park_put(q, LEV_PARK_DEAD, &d->p);
+    d->p = (struct lev_parked){0};
 }
 
 static void route_and_forget(struct lev_dead *d)
 {
-    bool routed = !(d->kept && d->queue->deleted) && route_one(d);
+    struct lev_queue *q = d->level;
+    if (d->placed && !d->kept && q->top->dedup)
+        lev_dedup_left(q, &d->p.e); /* it may come back here */
+    q->vhost->dying = d;
+    bool routed = !(d->kept && q->deleted) && route_one(d);
+    q->vhost->dying = NULL;
     if (d->kept)
         end_kept(d, routed);
+    else if (d->placed && !d->root)
+        settle(q, &d->p.e);
+    root_unref(d->root);
     lev_parked_deinit(&d->p);
-    lev_queue_unref(&d->queue);
+    lev_queue_unref(&d->level);
 }
 
 /* --- what deaths bring about: depth first, so that memory stays small and order is kept --- */
@@ -286,8 +337,10 @@ bool lev_dead_letters_go_on(struct lev_vhost *v)
 static void drop(struct lev_dead *d, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        if (d[i].root && --d[i].root->refs == 0)
+            free_root(d[i].root);
         lev_parked_deinit(&d[i].p);
-        lev_queue_unref(&d[i].queue);
+        lev_queue_unref(&d[i].level);
     }
     free(d);
 }

@@ -1,13 +1,16 @@
 /* Dead lettering: a message that a queue gives up goes to the queue's dead-letter exchange, if it
  * has one (rabbitmq-compat.md 3.3). Under the vhost's lock.
  *
- * Giving up settles the message in its queue at once; its copy is routed at the end of the run,
- * within the same hold of the lock, so both are in one batch of the store: after a crash the
+ * What a queue gives up is not settled there until its copy is routed, at the end of the run; then
+ * both happen within one hold of the lock, so they are in one batch of the store: after a crash the
  * message is in one of the two queues, never in neither.
  *
  * A copy that a queue gives up at once (TTL 0, length 0) dies again in the same run. As n such
  * queues that lead to each other make n! copies of one message, a run routes all deaths and those
  * they bring about, but of what these bring about only so many, and leaves the rest to later runs.
+ * Until then they are in their queues, counted as unacknowledged. A message that its queue refused
+ * (reject-publish-dlx) has no place there: the one whose death sent it, its root, keeps its own
+ * instead.
  *
  * At-least-once, of a quorum queue with overflow reject-publish: a message that its exchange cannot
  * route (or that is not there), or that a target refuses, is not given up but parked (park.h), and
@@ -30,11 +33,20 @@ enum lev_death {
     LEV_DEATH_DELIVERY_LIMIT
 };
 
+/* What is not settled until everything that its death brought about is routed. */
+struct lev_dead_root {
+    uint32_t refs;
+    struct lev_queue *level; /* counted reference */
+    struct lev_entry e;      /* its message owned */
+};
+
 /* A death that waits to be routed. */
 struct lev_dead {
-    struct lev_parked p;     /* owned */
-    struct lev_queue *queue; /* counted reference */
-    bool kept;               /* not settled until it is routed */
+    struct lev_parked p;        /* owned */
+    struct lev_queue *level;    /* that it dies in; counted reference */
+    bool placed;                /* it has a place there, not settled yet */
+    bool kept;                  /* at-least-once: settled when its exchange has taken it */
+    struct lev_dead_root *root; /* counted reference; NULL: nothing waits for it */
 };
 
 /* A stack of deaths. */
@@ -46,10 +58,10 @@ struct lev_deaths {
 /* The queue does not let go of its dead before they are elsewhere: at-least-once. */
 bool lev_dead_letter_keeps(const struct lev_queue *q);
 
-/* The queue gives e up: settles it and has it dead-lettered. Does not touch e's message reference.
- */
+/* The queue, or a level of it, gives e up, which is not among its ready ones any more: has it
+ * dead-lettered and settled. Does not touch e's message reference. */
 void lev_dead_letter(struct lev_queue *q, const struct lev_entry *e, enum lev_death reason);
-/* The same for a message that never was in the queue (reject-publish-dlx, TTL 0). */
+/* The same for a message that never was in the queue (reject-publish-dlx). */
 void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_death reason);
 /* Offers a parked one again; takes what it owns. */
 void lev_dead_letter_again(struct lev_queue *q, const struct lev_parked *p);

@@ -3,6 +3,7 @@
 
 #include "amqp/props.h"
 #include "amqp/table.h"
+#include "broker/keys.h"
 
 const char *lev_death_word(enum lev_death reason)
 {
@@ -32,30 +33,50 @@ static struct lev_bytes deaths_of(const struct lev_msg *m, struct lev_bytes head
     return v.b;
 }
 
-size_t lev_death_cc(const struct lev_msg *m, struct lev_bytes *keys, size_t n, size_t max)
+/* The array of a CC header. */
+static struct lev_bytes cc_of(const struct lev_msg *m)
 {
     struct lev_props p;
-    struct lev_value cc, v;
-    struct lev_bytes headers = headers_of(m, &p);
-    if (!lev_table_get(headers, "CC", &cc) || cc.type != 'A')
-        return n;
-    while (n < max && lev_array_next(&cc.b, &v) > 0)
-        if (v.type == 'S' && v.b.len <= 255)
-            keys[n++] = v.b;
-    return n;
+    struct lev_value cc;
+    if (!lev_table_get(headers_of(m, &p), "CC", &cc) || cc.type != 'A')
+        return LEV_EMPTY;
+    return cc.b;
+}
+
+/* The next key of such an array; false: there are no more. */
+static bool next_key(struct lev_bytes *cc, struct lev_value *v)
+{
+    while (lev_array_next(cc, v) > 0)
+        if (v->type == 'S' && v->b.len <= 255)
+            return true;
+    return false;
+}
+
+size_t lev_death_keys(const struct lev_msg *m, struct lev_bytes *keys)
+{
+    struct lev_bytes cc = cc_of(m);
+    struct lev_value v;
+    size_t n = 1;
+    if (keys)
+        keys[0] = lev_msg_key(m);
+    for (; next_key(&cc, &v); n++)
+        if (keys)
+            keys[n] = v.b;
+    return n + lev_keys_unpack(lev_msg_bcc(m), keys ? keys + n : NULL);
 }
 
 /* --- x-death --- */
 
+/* BCC keys are nobody's business. */
 static void put_keys(struct lev_buf *entry, const struct lev_msg *m)
 {
-    struct lev_bytes keys[64];
+    struct lev_bytes cc = cc_of(m);
+    struct lev_value v = {.type = 'S', .b = lev_msg_key(m)};
     struct lev_buf array;
-    keys[0] = lev_msg_key(m);
-    size_t n = lev_death_cc(m, keys, 1, 64);
     lev_buf_init(&array);
-    for (size_t i = 0; i < n; i++)
-        lev_array_put_value(&array, &(struct lev_value){.type = 'S', .b = keys[i]});
+    do
+        lev_array_put_value(&array, &v);
+    while (next_key(&cc, &v));
     lev_table_put_array(entry, "routing-keys", lev_buf_view(&array));
     entry->failed |= array.failed;
     lev_buf_deinit(&array);
@@ -175,12 +196,10 @@ struct lev_msg *lev_death_message(const struct lev_msg *m, const struct lev_deat
     p.headers = lev_buf_view(&headers);
     lev_props_encode(&props, &p);
     if (!headers.failed && !props.failed)
-        dead = lev_msg_new(info->exchange, info->key, lev_buf_view(&props), m->body_len);
+        dead = lev_msg_copy(m, info->exchange, info->key, lev_buf_view(&props),
+                            info->new_key ? LEV_EMPTY : lev_msg_bcc(m));
     if (dead) {
-        if (m->body_len)
-            memcpy(lev_msg_body_mut(dead), lev_msg_body(m).ptr, m->body_len);
-        dead->persistent = m->persistent;
-        dead->priority = m->priority;
+        dead->expiration_ms = UINT64_MAX;
         dead->dead_lettered = 1;
     }
     lev_buf_deinit(&headers);
@@ -205,10 +224,8 @@ struct lev_msg *lev_counted_message(const struct lev_entry *e)
     p.headers = lev_buf_view(&headers);
     lev_props_encode(&props, &p);
     if (!headers.failed && !props.failed)
-        counted =
-            lev_msg_new(lev_msg_exchange(m), lev_msg_key(m), lev_buf_view(&props), m->body_len);
-    if (counted && m->body_len)
-        memcpy(lev_msg_body_mut(counted), lev_msg_body(m).ptr, m->body_len);
+        counted = lev_msg_copy(m, lev_msg_exchange(m), lev_msg_key(m), lev_buf_view(&props),
+                               lev_msg_bcc(m));
     lev_buf_deinit(&headers);
     lev_buf_deinit(&props);
     return counted ? counted : lev_msg_ref(m);

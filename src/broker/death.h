@@ -30,7 +30,8 @@ struct lev_msg *lev_counted_message(const struct lev_entry *e);
  */
 bool lev_death_cycle(const struct lev_msg *dead, struct lev_bytes queue);
 
-/* The keys of a CC header, appended to keys (views into m); returns how many there are now. */
-size_t lev_death_cc(const struct lev_msg *m, struct lev_bytes *keys, size_t n, size_t max);
+/* How many keys m was published with: its routing key, CC and BCC. Fills keys, unless it is NULL,
+ * with views of them. */
+size_t lev_death_keys(const struct lev_msg *m, struct lev_bytes *keys);
 
 #endif

@@ -30,56 +30,6 @@ uint64_t lev_dedup_number(struct lev_bytes table, const char *key)
     return n;
 }
 
-static bool asked_for(struct lev_bytes arguments)
-{
-    struct lev_value v;
-    if (!lev_table_get(arguments, "x-message-deduplication", &v))
-        return false;
-    return v.type == 't' ? v.i != 0 : v.type == 'S' && lev_bytes_eq(v.b, LEV_LIT("true"));
-}
-
-static char *header_of(struct lev_bytes arguments)
-{
-    struct lev_value v;
-    struct lev_bytes name = LEV_LIT("x-deduplication-header");
-    if (lev_table_get(arguments, "x-deduplication-header", &v) && v.type == 'S' && v.b.len)
-        name = v.b;
-    return (char *)lev_bytes_dup(name).ptr;
-}
-
-static struct lev_dedup *dedup_new(struct lev_bytes arguments)
-{
-    struct lev_dedup *d = lev_xcalloc(1, sizeof(*d));
-    lev_map_init(&d->ids);
-    lev_list_init(&d->order);
-    lev_buf_init(&d->scratch);
-    d->size = lev_dedup_number(arguments, "x-cache-size");
-    d->ttl_ms = lev_dedup_number(arguments, "x-cache-ttl");
-    d->header = header_of(arguments);
-    d->next_place = 1;
-    d->sweep_at = SWEEP_MIN;
-    return d;
-}
-
-struct lev_dedup *lev_dedup_of_exchange(struct lev_bytes arguments, bool by_type)
-{
-    if (!by_type && !asked_for(arguments))
-        return NULL;
-    struct lev_dedup *d = dedup_new(arguments);
-    if (!d->size && !d->ttl_ms)
-        d->size = SIZE_DEFAULT;
-    return d;
-}
-
-struct lev_dedup *lev_dedup_of_queue(struct lev_bytes arguments)
-{
-    if (!asked_for(arguments))
-        return NULL;
-    struct lev_dedup *d = dedup_new(arguments);
-    d->until_gone = !d->size && !d->ttl_ms;
-    return d;
-}
-
 static void forget_all(struct lev_dedup *d)
 {
     LEV_LIST_EACH(it, nx, &d->order)
@@ -221,6 +171,55 @@ static struct lev_dedup_entry *remember(struct lev_vhost *v, struct lev_dedup *d
     return e;
 }
 
+/* ---- Settings ---- */
+
+static bool is_until_gone(const struct lev_dedup_settings *s, const struct lev_dedup_owner *o)
+{
+    return !o->exchange.len && !s->size && !s->ttl_ms;
+}
+
+static struct lev_dedup *dedup_new(const struct lev_dedup_settings *s,
+                                   const struct lev_dedup_owner *o)
+{
+    struct lev_dedup *d = lev_xcalloc(1, sizeof(*d));
+    lev_map_init(&d->ids);
+    lev_list_init(&d->order);
+    lev_buf_init(&d->scratch);
+    d->header = (char *)lev_bytes_dup(s->header).ptr;
+    d->next_place = 1;
+    d->sweep_at = SWEEP_MIN;
+    d->until_gone = is_until_gone(s, o);
+    d->durable = o->durable;
+    d->queue_id = o->queue_id;
+    d->exchange = o->exchange;
+    return d;
+}
+
+/* Its ids are those that it would have. */
+static bool fits(const struct lev_dedup *d, const struct lev_dedup_settings *s,
+                 const struct lev_dedup_owner *o)
+{
+    return lev_bytes_eq(lev_bytes_str(d->header), s->header) &&
+           d->until_gone == is_until_gone(s, o);
+}
+
+void lev_dedup_follow(struct lev_vhost *v, struct lev_dedup **dp,
+                      const struct lev_dedup_settings *s, const struct lev_dedup_owner *o)
+{
+    struct lev_dedup *d = *dp;
+    if (d && (!s->wanted || !fits(d, s, o))) {
+        while (!lev_list_empty(&d->order))
+            forget(v, d, LEV_LIST_ENTRY(d->order.next, struct lev_dedup_entry, node));
+        lev_dedup_free(dp);
+    }
+    if (!s->wanted)
+        return;
+    if (!*dp)
+        *dp = dedup_new(s, o);
+    (*dp)->size = s->size || s->ttl_ms || !o->exchange.len ? s->size : SIZE_DEFAULT;
+    (*dp)->ttl_ms = s->ttl_ms;
+}
+
 void lev_dedup_restore(struct lev_dedup *d, const struct lev_dedup_def *def)
 {
     if (lev_map_get(&d->ids, def->id))
@@ -230,6 +229,11 @@ void lev_dedup_restore(struct lev_dedup *d, const struct lev_dedup_def *def)
     e->stored = true;
     if (def->place >= d->next_place)
         d->next_place = def->place + 1;
+}
+
+void lev_dedup_unwanted(struct lev_vhost *v, const struct lev_dedup_def *def)
+{
+    lev_vhost_op(v, &(struct lev_op){.kind = LEV_OP_DEDUP_DROP, .u.def = lev_dedup_def_copy(def)});
 }
 
 /* ---- Exchanges ---- */

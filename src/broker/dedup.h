@@ -1,8 +1,11 @@
 /* Ids that exchanges and queues have seen, so that a message that comes twice is dropped.
  *
  * Who drops: an exchange of type x-message-deduplication; any exchange or queue with argument
- * x-message-deduplication=true. The id is the value of header x-deduplication-header, or of the
- * header that argument x-deduplication-header names; messages without it are never dropped.
+ * x-message-deduplication=true, or a policy that says so (of exchanges, only one that is for
+ * exchanges alone: others are meant for queues). The id is the value of header
+ * x-deduplication-header, or of the header that argument x-deduplication-header names; messages
+ * without it are never dropped. A policy can set all of these arguments, and counts more. One that
+ * changes what an id is, or how long it is known, begins with no ids.
  *
  * What is remembered: the last x-cache-size ids, each for x-cache-ttl ms, or as long as the
  * message's own header x-cache-ttl says. Without a size, all for x-cache-ttl; with neither, an
@@ -22,6 +25,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/message.h"
+#include "broker/settings.h"
 #include "broker/store.h"
 
 struct lev_vhost;
@@ -52,9 +56,16 @@ struct lev_dedup {
     struct lev_bytes exchange; /* borrowed */
 };
 
-/* What arguments ask for: NULL when nothing. The owner's fields are the caller's to fill in. */
-struct lev_dedup *lev_dedup_of_exchange(struct lev_bytes arguments, bool by_type);
-struct lev_dedup *lev_dedup_of_queue(struct lev_bytes arguments);
+/* Whose ids they are: a queue's, or an exchange's. */
+struct lev_dedup_owner {
+    bool durable;
+    uint32_t queue_id;
+    struct lev_bytes exchange; /* borrowed as long as the ids are there */
+};
+
+/* The owner's settings: makes, changes or ends *d. */
+void lev_dedup_follow(struct lev_vhost *v, struct lev_dedup **d, const struct lev_dedup_settings *s,
+                      const struct lev_dedup_owner *o);
 /* Accepts a pointer to NULL. */
 void lev_dedup_free(struct lev_dedup **d);
 
@@ -63,6 +74,8 @@ uint64_t lev_dedup_number(struct lev_bytes table, const char *key);
 
 /* Recovery: an id of d's owner comes back. */
 void lev_dedup_restore(struct lev_dedup *d, const struct lev_dedup_def *def);
+/* The same for an owner that does not want it any more: it is dropped from the store. */
+void lev_dedup_unwanted(struct lev_vhost *v, const struct lev_dedup_def *def);
 
 /* What the exchanges on a message's way did with it. */
 struct lev_effects {

@@ -66,20 +66,6 @@ static void put_negated(struct lev_buf *out, struct lev_bytes headers)
     }
 }
 
-static struct lev_msg *with_props(const struct lev_msg *m, struct lev_bytes props)
-{
-    struct lev_msg *c = lev_msg_new(lev_msg_exchange(m), lev_msg_key(m), props, m->body_len);
-    if (!c)
-        return NULL;
-    if (m->body_len)
-        memcpy(lev_msg_body_mut(c), lev_msg_body(m).ptr, m->body_len);
-    c->persistent = m->persistent;
-    c->priority = m->priority;
-    c->dead_lettered = m->dead_lettered;
-    c->expiration_ms = m->expiration_ms;
-    return c;
-}
-
 struct lev_msg *lev_delay_message(struct lev_msg *m)
 {
     struct lev_props p;
@@ -93,7 +79,8 @@ struct lev_msg *lev_delay_message(struct lev_msg *m)
     p.headers = lev_buf_view(&headers);
     lev_props_encode(&props, &p);
     if (!headers.failed && !props.failed)
-        c = with_props(m, lev_buf_view(&props));
+        c = lev_msg_copy(m, lev_msg_exchange(m), lev_msg_key(m), lev_buf_view(&props),
+                         lev_msg_bcc(m));
     lev_buf_deinit(&headers);
     lev_buf_deinit(&props);
     return c ? c : lev_msg_ref(m);

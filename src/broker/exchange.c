@@ -40,13 +40,12 @@ static void find_alternate(struct lev_exchange *x)
     x->alternate = v.b;
 }
 
-/* The type, or that of messages once they are due. */
-static bool is_deduplication(const struct lev_exchange_type *type, struct lev_bytes arguments)
+bool lev_exchange_is_deduplication(const struct lev_exchange *x)
 {
     struct lev_value v;
-    if (type != &lev_exchange_delayed)
-        return type == &lev_exchange_deduplication;
-    return lev_table_get(arguments, "x-delayed-type", &v) && v.type == 'S' &&
+    if (x->type != &lev_exchange_delayed)
+        return x->type == &lev_exchange_deduplication;
+    return lev_table_get(x->def.arguments, "x-delayed-type", &v) && v.type == 'S' &&
            lev_bytes_eq(v.b, lev_exchange_deduplication.name);
 }
 
@@ -65,11 +64,6 @@ struct lev_exchange *lev_exchange_new(const struct lev_exchange_def *d,
     if (type->index_new)
         x->index = type->index_new(&x->def);
     find_alternate(x);
-    x->dedup = lev_dedup_of_exchange(x->def.arguments, is_deduplication(type, x->def.arguments));
-    if (x->dedup) {
-        x->dedup->durable = d->durable;
-        x->dedup->exchange = x->def.name;
-    }
     return x;
 }
 

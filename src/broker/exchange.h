@@ -60,6 +60,8 @@ static inline bool lev_exchange_acts(const struct lev_exchange *x)
 {
     return x->type->acts || x->dedup;
 }
+/* Its type, or that of messages once they are due, drops duplicates. */
+bool lev_exchange_is_deduplication(const struct lev_exchange *x);
 /* The alternate exchange that a policy gives it, or none (NULL): counts where the arguments name
  * none. True when that changed anything. */
 bool lev_exchange_set_alternate(struct lev_exchange *x, const struct lev_bytes *alternate);

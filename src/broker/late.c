@@ -1,9 +1,26 @@
 /* A vhost's side of exchanges that hold messages back and of ids that must not come twice: what the
  * topology asks, what recovery brings. See delay.h and dedup.h. Under the vhost's lock. */
 #include "broker/exchange.h"
+#include "broker/policy.h"
 #include "broker/queue.h"
 #include "broker/route.h"
 #include "broker/vhost_int.h"
+
+void lev_vhost_deduplicate(void *ctx, struct lev_exchange *x)
+{
+    struct lev_vhost *v = ctx;
+    struct lev_policy_effect e;
+    struct lev_dedup_settings s;
+    if (!x->def.name.len)
+        return; /* the default exchange hands on to queues, which can do it */
+    lev_policy_of_exchange(v->policies, x->def.name, &e);
+    if (e.policy && !lev_bytes_eq(e.policy->apply_to, LEV_LIT("exchanges")))
+        e.values.set &= ~(UINT64_C(1) << LEV_POLICY_DEDUPLICATION);
+    lev_dedup_settings_resolve(x->def.arguments, &e.values, &s);
+    s.wanted |= lev_exchange_is_deduplication(x);
+    lev_dedup_follow(v, &x->dedup, &s,
+                     &(struct lev_dedup_owner){.durable = x->def.durable, .exchange = x->def.name});
+}
 
 bool lev_vhost_duplicate(void *ctx, struct lev_exchange *x, struct lev_bytes headers)
 {
@@ -55,4 +72,6 @@ void lev_vhost_recover_dedup(void *ctx, const struct lev_dedup_def *d)
         v->restored = owner_of(v, d);
     if (v->restored)
         lev_dedup_restore(v->restored, d);
+    else
+        lev_dedup_unwanted(v, d);
 }

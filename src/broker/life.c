@@ -25,11 +25,6 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     lev_list_init(&q->getters);
     lev_list_init(&q->paced);
     lev_settings_resolve(LEV_EMPTY, NULL, &q->settings);
-    q->dedup = lev_dedup_of_queue(q->def->arguments);
-    if (q->dedup) {
-        q->dedup->durable = def->durable;
-        q->dedup->queue_id = def->queue_id;
-    }
     return q;
 }
 
@@ -93,12 +88,16 @@ bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
 
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)
 {
+    bool expires_anew = s->expires_ms != q->settings.expires_ms;
     lev_settings_deinit(&q->settings);
     q->settings = *s;
+    lev_dedup_follow(q->vhost, &q->dedup, &s->dedup,
+                     &(struct lev_dedup_owner){.durable = q->def->durable, .queue_id = q->id});
     q->limited = s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
                  s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
     for (unsigned i = 0; i < q->n_levels; i++)
         q->levels[i]->limited = q->limited;
-    lev_limits_used(q);
+    if (expires_anew)
+        lev_limits_used(q);
     lev_queue_kick(q);
 }

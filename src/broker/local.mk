@@ -29,6 +29,7 @@ libbroker_a_SOURCES += \
 
 # Queues, consumers, channels, the vhost around them.
 libbroker_a_SOURCES += \
+	src/broker/active.c src/broker/active.h \
 	src/broker/admin.c src/broker/admin.h \
 	src/broker/batch.c \
 	src/broker/chan.c src/broker/chan.h \

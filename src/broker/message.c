@@ -24,10 +24,23 @@ int64_t lev_msg_live(void)
 }
 #endif
 
+static uint8_t *append(uint8_t *at, struct lev_bytes b)
+{
+    if (b.len)
+        memcpy(at, b.ptr, b.len);
+    return at + b.len;
+}
+
 struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, struct lev_bytes props,
                             uint32_t body_len)
 {
-    size_t fixed = exchange.len + key.len + props.len;
+    return lev_msg_new_bcc(exchange, key, props, LEV_EMPTY, body_len);
+}
+
+struct lev_msg *lev_msg_new_bcc(struct lev_bytes exchange, struct lev_bytes key,
+                                struct lev_bytes props, struct lev_bytes bcc, uint32_t body_len)
+{
+    size_t fixed = exchange.len + key.len + props.len + bcc.len;
     struct lev_msg *m = lev_pool_alloc(sizeof(*m) + fixed + body_len);
     if (!m)
         return NULL;
@@ -38,17 +51,26 @@ struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, str
     m->exchange_len = (uint8_t)exchange.len;
     m->key_len = (uint8_t)key.len;
     m->props_len = (uint32_t)props.len;
+    m->bcc_len = (uint32_t)bcc.len;
     m->body_len = body_len;
     m->expiration_ms = UINT64_MAX;
-    uint8_t *d = m->data;
-    if (exchange.len)
-        memcpy(d, exchange.ptr, exchange.len);
-    if (key.len)
-        memcpy(d + exchange.len, key.ptr, key.len);
-    if (props.len)
-        memcpy(d + exchange.len + key.len, props.ptr, props.len);
+    append(append(append(append(m->data, exchange), key), props), bcc);
     LIVE_ADD(1);
     return m;
+}
+
+struct lev_msg *lev_msg_copy(const struct lev_msg *m, struct lev_bytes exchange,
+                             struct lev_bytes key, struct lev_bytes props, struct lev_bytes bcc)
+{
+    struct lev_msg *c = lev_msg_new_bcc(exchange, key, props, bcc, m->body_len);
+    if (!c)
+        return NULL;
+    append(lev_msg_body_mut(c), lev_msg_body(m));
+    c->persistent = m->persistent;
+    c->priority = m->priority;
+    c->dead_lettered = m->dead_lettered;
+    c->expiration_ms = m->expiration_ms;
+    return c;
 }
 
 struct lev_bytes lev_msg_headers(const struct lev_msg *m)

@@ -1,5 +1,6 @@
-/* A message: one immutable, reference-counted allocation holding exchange, routing key,
- * the raw property octets as received, and the body. Shared between threads; only the count ever
+/* A message: one immutable, reference-counted allocation holding exchange, routing key, the raw
+ * property octets as received but for the BCC header, its keys apart (nobody is shown them; they
+ * count again when the message dies), and the body. Shared between threads; only the count ever
  * changes after the body is complete. */
 #ifndef LEV_BROKER_MESSAGE_H
 #define LEV_BROKER_MESSAGE_H
@@ -13,9 +14,10 @@ struct lev_msg {
     uint8_t persistent;    /* delivery-mode 2 */
     uint8_t priority;      /* property, 0 when absent */
     uint8_t dead_lettered; /* its x-death is the broker's own */
-    uint8_t exchange_len;  /* data: exchange, routing key, properties, body, in this order */
+    uint8_t exchange_len;  /* data: exchange, routing key, properties, BCC keys, body */
     uint8_t key_len;
     uint32_t props_len;
+    uint32_t bcc_len;
     uint32_t body_len;
     uint64_t expiration_ms; /* per-message TTL in ms; UINT64_MAX: none */
     uint8_t data[];
@@ -26,6 +28,13 @@ struct lev_msg {
  * is out (body_len is sized by a peer). exchange.len and key.len <= 255. Any thread. */
 struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, struct lev_bytes props,
                             uint32_t body_len);
+/* The same with BCC keys, packed (keys.h). */
+struct lev_msg *lev_msg_new_bcc(struct lev_bytes exchange, struct lev_bytes key,
+                                struct lev_bytes props, struct lev_bytes bcc, uint32_t body_len);
+/* m, complete, with another exchange, routing key, properties and BCC keys. One reference; NULL
+ * when memory is out. */
+struct lev_msg *lev_msg_copy(const struct lev_msg *m, struct lev_bytes exchange,
+                             struct lev_bytes key, struct lev_bytes props, struct lev_bytes bcc);
 
 /* Drops the last reference's memory. Use lev_msg_unref. */
 void lev_msg_destroy(struct lev_msg *m);
@@ -64,14 +73,21 @@ static inline struct lev_bytes lev_msg_props(const struct lev_msg *m)
     return lev_bytes(m->data + m->exchange_len + m->key_len, m->props_len);
 }
 
+/* The BCC keys, packed (keys.h). */
+static inline struct lev_bytes lev_msg_bcc(const struct lev_msg *m)
+{
+    return lev_bytes(m->data + m->exchange_len + m->key_len + m->props_len, m->bcc_len);
+}
+
 static inline uint8_t *lev_msg_body_mut(struct lev_msg *m)
 {
-    return m->data + m->exchange_len + m->key_len + m->props_len;
+    return m->data + m->exchange_len + m->key_len + m->props_len + m->bcc_len;
 }
 
 static inline struct lev_bytes lev_msg_body(const struct lev_msg *m)
 {
-    return lev_bytes(m->data + m->exchange_len + m->key_len + m->props_len, m->body_len);
+    return lev_bytes(m->data + m->exchange_len + m->key_len + m->props_len + m->bcc_len,
+                     m->body_len);
 }
 
 /* The raw headers table; empty when there is none. The properties were validated. */
@@ -80,7 +96,7 @@ struct lev_bytes lev_msg_headers(const struct lev_msg *m);
 /* Octets the message takes in memory, header included: what limits and accounts count. */
 static inline size_t lev_msg_size(const struct lev_msg *m)
 {
-    return sizeof(*m) + m->exchange_len + m->key_len + m->props_len + m->body_len;
+    return sizeof(*m) + m->exchange_len + m->key_len + m->props_len + m->bcc_len + m->body_len;
 }
 
 /* Live messages in the process: tests end with 0. */

@@ -1,15 +1,16 @@
-/* consumer_timeout: looks, once a minute, for channels whose oldest delivery is not acknowledged in
- * time (rabbitmq-compat.md 7). Under the vhost's lock. */
+/* consumer_timeout: looks, once a minute by default, for channels whose oldest delivery is not
+ * acknowledged in time (rabbitmq-compat.md 7). Under the vhost's lock. */
 #include "base/mem.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
 
-enum { PATROL_MS = 60000 };
-
-static uint64_t timeout_of(const struct lev_vhost *v, const struct lev_queue *q)
+/* The consumer's own, or its queue's, or the server's. */
+static uint64_t timeout_of(const struct lev_vhost *v, const struct lev_unacked *u)
 {
-    uint64_t t = q->top->settings.consumer_timeout_ms;
-    return t < v->consumer_timeout_ms ? t : v->consumer_timeout_ms;
+    uint64_t t = u->queue->top->settings.consumer_timeout_ms;
+    if (u->consumer && u->consumer->timeout_ms != LEV_UNLIMITED)
+        t = u->consumer->timeout_ms;
+    return t != LEV_UNLIMITED ? t : v->consumer_timeout_ms;
 }
 
 /* The limit that a delivery of the channel has passed, or LEV_UNLIMITED. */
@@ -17,7 +18,7 @@ static uint64_t passed(struct lev_vhost *v, const struct lev_chan *ch, uint64_t 
 {
     for (size_t i = 0; i < ch->unacked.len; i++) {
         const struct lev_unacked *u = &ch->unacked.a[ch->unacked.first + i];
-        uint64_t timeout = u->queue ? timeout_of(v, u->queue) : LEV_UNLIMITED;
+        uint64_t timeout = u->queue ? timeout_of(v, u) : LEV_UNLIMITED;
         if (timeout != LEV_UNLIMITED && (uint64_t)u->since_s * 1000 + timeout < now_ms)
             return timeout;
     }
@@ -56,5 +57,5 @@ void lev_patrol(struct lev_timer *t, uint64_t now_ms)
 void lev_patrol_start(struct lev_vhost *v)
 {
     if (!v->patrol.index)
-        lev_timer_set(&v->timers, &v->patrol, lev_vhost_now(v) + PATROL_MS);
+        lev_timer_set(&v->timers, &v->patrol, lev_vhost_now(v) + v->patrol_ms);
 }

@@ -92,6 +92,17 @@ static bool retry_type(const struct lev_value *v)
     return one_of(v, words);
 }
 
+static bool boolean(const struct lev_value *v)
+{
+    return v->type == 't';
+}
+
+static bool persistence(const struct lev_value *v)
+{
+    static const char *const words[] = {"disk", "memory", NULL};
+    return one_of(v, words);
+}
+
 /* A number and a unit: 7D. */
 static bool age(const struct lev_value *v)
 {
@@ -150,6 +161,16 @@ static const struct key {
         {"message-ttl", not_negative, "message TTL", SQ, SMALLER},
     [LEV_POLICY_OVERFLOW] =
         {"overflow", overflow, "overflow value", SQ, OPERATORS},
+    [LEV_POLICY_CACHE_PERSISTENCE] =
+        {"x-cache-persistence", persistence, "cache persistence", 0, NO_OPERATOR},
+    [LEV_POLICY_CACHE_SIZE] =
+        {"x-cache-size", positive, "cache size", 0, NO_OPERATOR},
+    [LEV_POLICY_CACHE_TTL] =
+        {"x-cache-ttl", positive, "cache TTL", 0, NO_OPERATOR},
+    [LEV_POLICY_DEDUPLICATION] =
+        {"x-message-deduplication", boolean, "message deduplication value", 0, NO_OPERATOR},
+    [LEV_POLICY_DEDUPLICATION_HEADER] =
+        {"x-deduplication-header", string, "deduplication header name", 0, NO_OPERATOR},
 
     {"consumer-disconnected-timeout", not_negative, "consumer timeout", 0, NO_OPERATOR},
     {"federation-upstream", any, NULL, 0, NO_OPERATOR},

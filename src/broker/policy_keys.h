@@ -24,7 +24,12 @@ enum lev_policy_key {
     LEV_POLICY_MAX_LENGTH_BYTES,
     LEV_POLICY_MESSAGE_TTL,
     LEV_POLICY_OVERFLOW,
-    LEV_POLICY_KEYS_MAX = 40,
+    LEV_POLICY_CACHE_PERSISTENCE,
+    LEV_POLICY_CACHE_SIZE,
+    LEV_POLICY_CACHE_TTL,
+    LEV_POLICY_DEDUPLICATION,
+    LEV_POLICY_DEDUPLICATION_HEADER,
+    LEV_POLICY_KEYS_MAX = 48,
 };
 
 /* Values by key. Texts are views into the definitions they were read from. */

@@ -248,6 +248,21 @@ static void enqueue(struct lev_queue *q, struct lev_entry *e)
         lev_window_balance(q);
 }
 
+/* TTL 0, at the head, and nobody ready: no end of the run is waited for, so that it is not seen.
+ * At-least-once it is, because limits count it. */
+static bool dead_on_arrival(struct lev_queue *q, const struct lev_entry *e)
+{
+    return e->expires_ms && !q->ready && e->expires_ms <= lev_vhost_now(q->vhost) &&
+           !lev_dead_letter_keeps(q);
+}
+
+static void expire_at_once(struct lev_queue *q, struct lev_entry *e)
+{
+    lev_queue_handed_out(q, e->pos);
+    lev_dead_letter(q, e, LEV_DEATH_EXPIRED);
+    lev_msg_unref(&e->msg);
+}
+
 uint64_t lev_queue_publish(struct lev_queue *q, struct lev_msg *msg)
 {
     return lev_queue_publish_taking(q, lev_msg_ref(msg));
@@ -284,12 +299,6 @@ uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
         e.expires_ms = lev_limits_expiry(q->top, msg);
     if (!q->top->ready)
         c = next_consumer(q->top);
-    if (!c && e.expires_ms && e.expires_ms <= lev_vhost_now(q->vhost) &&
-        !lev_dead_letter_keeps(q)) {
-        lev_dead_letter_msg(q, msg, LEV_DEATH_EXPIRED); /* TTL 0 and nobody ready */
-        lev_msg_unref(&msg);
-        return batch;
-    }
     e.pos = q->next_pos++;
     bool keep = msg->persistent || q->top->settings.type == LEV_QUEUE_QUORUM;
     if (keep && q->dest.durable && !(c && c->no_ack))
@@ -299,6 +308,8 @@ uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
     batch = e.batch > batch ? e.batch : batch;
     if (c)
         deliver(q, c, &e);
+    else if (dead_on_arrival(q, &e))
+        expire_at_once(q, &e);
     else
         enqueue(q, &e);
     return batch;

@@ -64,7 +64,8 @@ struct lev_queue {
     struct lev_list ready_list; /* ready_node, by priority, round robin within */
     uint32_t n_consumers;
     struct lev_consumer *exclusive_consumer;
-    struct lev_consumer *active; /* of a single-active-consumer queue */
+    struct lev_consumer *active; /* of a single-active-consumer queue: see active.h */
+    bool yielding;               /* active is handed nothing more: another is to take over */
     struct lev_timer expiry;     /* when the message at the head expires */
     struct lev_timer disuse;     /* x-expires */
     uint64_t used_ms;            /* last declared, consumed from, or got from */

@@ -2,11 +2,12 @@
  *
  * Where both have a value: times and lengths, the smaller; dead-lettering and delayed retry, the
  * argument; overflow, the argument, but for a quorum queue the policy; the delivery limit, the
- * smaller that is one. */
+ * smaller that is one; deduplication, the policy (as the plugin has it). */
 #include "broker/settings.h"
 
 #include "amqp/table.h"
 #include "base/mem.h"
+#include "broker/dedup.h"
 #include "broker/policy_keys.h"
 
 enum { QUORUM_DELIVERY_LIMIT = 20 };
@@ -130,6 +131,39 @@ static void resolve_fixed(const struct sources *s, struct lev_queue_settings *ou
         lev_table_get(s->arguments, "x-single-active-consumer", &v) && v.type == 't' && v.i;
 }
 
+static bool asks_for_dedup(const struct sources *s)
+{
+    struct lev_value v;
+    int64_t wanted;
+    if (lev_policy_number(s->policy, LEV_POLICY_DEDUPLICATION, &wanted))
+        return wanted;
+    if (!lev_table_get(s->arguments, "x-message-deduplication", &v))
+        return false;
+    return v.type == 't' ? v.i != 0 : v.type == 'S' && lev_bytes_eq(v.b, LEV_LIT("true"));
+}
+
+static uint64_t dedup_number(const struct sources *s, const char *argument, enum lev_policy_key key)
+{
+    int64_t n;
+    if (lev_policy_number(s->policy, key, &n))
+        return (uint64_t)n;
+    return lev_dedup_number(s->arguments, argument);
+}
+
+void lev_dedup_settings_resolve(struct lev_bytes arguments, const struct lev_policy_values *policy,
+                                struct lev_dedup_settings *out)
+{
+    const struct sources s = {arguments, policy};
+    *out = (struct lev_dedup_settings){
+        .wanted = asks_for_dedup(&s),
+        .size = dedup_number(&s, "x-cache-size", LEV_POLICY_CACHE_SIZE),
+        .ttl_ms = dedup_number(&s, "x-cache-ttl", LEV_POLICY_CACHE_TTL)};
+    if (!lev_policy_text(policy, LEV_POLICY_DEDUPLICATION_HEADER, &out->header))
+        argument_text(&s, "x-deduplication-header", &out->header);
+    if (!out->header.len)
+        out->header = LEV_LIT("x-deduplication-header");
+}
+
 void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_values *policy,
                           struct lev_queue_settings *out)
 {
@@ -152,10 +186,13 @@ void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_va
     out->delivery_limit = delivery_limit_of(&s, out->type);
     resolve_retry(&s, out);
     resolve_fixed(&s, out);
+    lev_dedup_settings_resolve(arguments, policy, &out->dedup);
+    out->dedup.header = lev_bytes_dup(out->dedup.header);
 }
 
 void lev_settings_deinit(struct lev_queue_settings *s)
 {
     lev_bytes_free(&s->dlx);
     lev_bytes_free(&s->dlrk);
+    lev_bytes_free(&s->dedup.header);
 }

@@ -15,6 +15,13 @@ enum lev_overflow { LEV_DROP_HEAD, LEV_REJECT_PUBLISH, LEV_REJECT_PUBLISH_DLX };
  * requeue, or recovered). */
 enum lev_retry_type { LEV_RETRY_DISABLED, LEV_RETRY_ALL, LEV_RETRY_FAILED, LEV_RETRY_RETURNED };
 
+/* Which messages are duplicates: dedup.h. */
+struct lev_dedup_settings {
+    bool wanted;
+    uint64_t size, ttl_ms;   /* 0: none */
+    struct lev_bytes header; /* that has a message's id */
+};
+
 struct lev_queue_settings {
     enum lev_queue_type type;
     uint64_t message_ttl_ms;
@@ -31,6 +38,7 @@ struct lev_queue_settings {
     unsigned max_priority;               /* levels above 0; 0: not a priority queue */
     bool prioritised;
     bool single_active;
+    struct lev_dedup_settings dedup; /* its header owned */
 };
 
 struct lev_policy_values; /* merged policy of a queue: policy.h */
@@ -40,5 +48,10 @@ struct lev_policy_values; /* merged policy of a queue: policy.h */
 void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_values *policy,
                           struct lev_queue_settings *out);
 void lev_settings_deinit(struct lev_queue_settings *s);
+
+/* What the arguments of a queue or an exchange and its policy (may be NULL) say of duplicates; the
+ * header is a view into them. */
+void lev_dedup_settings_resolve(struct lev_bytes arguments, const struct lev_policy_values *policy,
+                                struct lev_dedup_settings *out);
 
 #endif

@@ -29,7 +29,12 @@ static void ask_policy(struct lev_topology *t, struct lev_exchange *x)
 {
     struct lev_bytes alternate;
     bool some = t->ops->alternate && t->ops->alternate(t->ctx, x->def.name, &alternate);
-    if (lev_exchange_set_alternate(x, some ? &alternate : NULL))
+    bool acted = lev_exchange_acts(x);
+    if (t->ops->deduplicate)
+        t->ops->deduplicate(t->ctx, x);
+    bool acts = lev_exchange_acts(x);
+    t->n_acting = t->n_acting - acted + acts;
+    if (lev_exchange_set_alternate(x, some ? &alternate : NULL) || acts != acted)
         t->epoch++;
 }
 

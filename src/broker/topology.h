@@ -41,6 +41,9 @@ struct lev_topology_ops {
     /* The alternate exchange that a policy gives an exchange: true with a view in *alternate_r.
      * Asked when an exchange appears and by lev_topology_ask_policies. NULL: there are none. */
     bool (*alternate)(void *ctx, struct lev_bytes name, struct lev_bytes *alternate_r);
+    /* x is new, or policies changed: begins, changes or ends its dropping of duplicates. NULL: none
+     * does. */
+    void (*deduplicate)(void *ctx, struct lev_exchange *x);
     /* x, which drops duplicates, gets a message: true when it is one; else it is remembered. NULL:
      * there are none. */
     bool (*duplicate)(void *ctx, struct lev_exchange *x, struct lev_bytes headers);

@@ -15,7 +15,7 @@
  * deliveries alone, and after a crash nothing that was handed out comes back without the flag. */
 enum { DELIVERED_RESERVE = 65536 };
 
-enum { CONSUMER_TIMEOUT_MS = 1800000 };
+enum { CONSUMER_TIMEOUT_MS = 1800000, PATROL_MS = 60000 };
 
 /* Bounds of one hold of the lock. */
 enum { KICKS_MAX = 256, TIMERS_MAX = 256 };
@@ -50,6 +50,7 @@ static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
                                                      .deliver = topology_deliver,
                                                      .queue_type = topology_queue_type,
                                                      .alternate = lev_vhost_policy_alternate,
+                                                     .deduplicate = lev_vhost_deduplicate,
                                                      .duplicate = lev_vhost_duplicate,
                                                      .delay = lev_vhost_delay};
 
@@ -92,6 +93,8 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     v->patrol.fire = lev_patrol;
     v->alarm_ms = UINT64_MAX;
     v->consumer_timeout_ms = CONSUMER_TIMEOUT_MS;
+    v->patrol_ms = PATROL_MS;
+    v->limits = (struct lev_vhost_limits){UINT64_MAX, UINT64_MAX};
     lev_list_init(&v->clients);
     lev_list_init(&v->kicked);
     lev_list_init(&v->unread);
@@ -204,9 +207,25 @@ void lev_vhost_set_alarm(struct lev_vhost *v, void (*alarm)(void *ctx, uint64_t 
     lev_vhost_unlock(v);
 }
 
-void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms)
+void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms, uint64_t patrol_ms)
 {
     v->consumer_timeout_ms = ms;
+    v->patrol_ms = patrol_ms;
+}
+
+void lev_vhost_set_limits(struct lev_vhost *v, const struct lev_vhost_limits *l)
+{
+    v->limits = *l;
+}
+
+const struct lev_vhost_limits *lev_vhost_connections_reached(const struct lev_vhost *v)
+{
+    return v->n_clients >= v->limits.connections ? &v->limits : NULL;
+}
+
+const struct lev_vhost_limits *lev_vhost_queues_reached(const struct lev_vhost *v)
+{
+    return v->queues.len >= v->limits.queues ? &v->limits : NULL;
 }
 
 void lev_vhost_tick(struct lev_vhost *v)

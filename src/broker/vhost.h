@@ -56,9 +56,18 @@ void lev_vhost_end_run(struct lev_vhost *v);
  * nothing earlier was announced; lev_vhost_tick, without the lock, does what is due. */
 void lev_vhost_set_alarm(struct lev_vhost *v, void (*alarm)(void *ctx, uint64_t due_ms), void *ctx);
 void lev_vhost_tick(struct lev_vhost *v);
-/* How long a delivery may stay unacknowledged where the queue does not say; UINT64_MAX: for ever.
- * Default 30 minutes. Before connections. */
-void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms);
+/* How long a delivery may stay unacknowledged where the queue does not say (UINT64_MAX: for ever),
+ * and how often that is looked at. Defaults 30 minutes and one. Before connections. */
+void lev_vhost_set_consumer_timeout(struct lev_vhost *v, uint64_t ms, uint64_t patrol_ms);
+
+/* What clients may have there at a time; UINT64_MAX: any number. Before connections. */
+struct lev_vhost_limits {
+    uint64_t connections, queues;
+};
+void lev_vhost_set_limits(struct lev_vhost *v, const struct lev_vhost_limits *l);
+/* NULL while one more of each is allowed in that respect, else the limits. Lock held. */
+const struct lev_vhost_limits *lev_vhost_connections_reached(const struct lev_vhost *v);
+const struct lev_vhost_limits *lev_vhost_queues_reached(const struct lev_vhost *v);
 
 /* True when publishers must be held back: the store is behind, or failing. The client is notified
  * when it is over. Lock held. */

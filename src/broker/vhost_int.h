@@ -43,10 +43,13 @@ struct lev_vhost {
     uint64_t alarm_ms;       /* what alarm was last told */
     void (*alarm)(void *ctx, uint64_t due_ms);
     void *alarm_ctx;
+    struct lev_vhost_limits limits;
     uint64_t consumer_timeout_ms; /* of queues that set none; LEV_UNLIMITED: none */
+    uint64_t patrol_ms;           /* between two looks at them */
     uint64_t now;                 /* of this run; 0: not asked for yet */
     struct lev_dead *dead;        /* deaths of this run, to be routed */
     size_t n_dead, cap_dead;
+    struct lev_dead *dying;    /* the one being routed, or NULL */
     struct lev_deaths put_off; /* deaths beyond what one run routes: see dead_letter.h */
     size_t deaths_left; /* how many of the third generation and later this run still routes */
     struct lev_delays delays;
@@ -107,6 +110,7 @@ static inline const struct lev_route *lev_vhost_route(struct lev_vhost *v, struc
 
 /* --- late.c: messages held back, ids remembered --- */
 /* For struct lev_topology_ops; ctx is the vhost. */
+void lev_vhost_deduplicate(void *ctx, struct lev_exchange *x);
 bool lev_vhost_duplicate(void *ctx, struct lev_exchange *x, struct lev_bytes headers);
 void lev_vhost_delay(void *ctx, struct lev_exchange *x, const struct lev_walk *w,
                      uint64_t delay_ms);

@@ -53,13 +53,20 @@ static void hold_reads(struct lev_queue *q)
     q->read_after = b->live || q->vhost->marked.n ? b->id : b->id - 1;
 }
 
+/* Its count of failed deliveries is in memory alone. */
+static bool has_own_count(const struct lev_entry *e)
+{
+    return e->count && !(e->flags & LEV_ENTRY_STORED);
+}
+
 static void begin_paging(struct lev_queue *q, const struct lev_windows *l)
 {
     uint64_t floor = lowest_free(q);
     q->tail_handled = 0;
     while (q->front.len > 1) {
         const struct lev_entry *last = lev_entries_at(&q->front, q->front.len - 1);
-        if (last->pos < floor || (q->front.len <= l->keep && q->front.bytes <= l->keep_bytes))
+        if (last->pos < floor || has_own_count(last) ||
+            (q->front.len <= l->keep && q->front.bytes <= l->keep_bytes))
             break;
         struct lev_entry e = lev_entries_pop_back(&q->front);
         lev_entries_push_front(&q->tail, &e);
@@ -67,6 +74,7 @@ static void begin_paging(struct lev_queue *q, const struct lev_windows *l)
     if (!q->tail.len)
         return;
     q->paged = true;
+    q->squeezed |= pressed(q->vhost);
     q->mid_from = q->mid_to = lev_entries_at(&q->tail, 0)->pos;
     hold_reads(q);
     while (q->tail_handled < q->tail.len && lev_entries_at(&q->tail, q->tail_handled)->flags &
@@ -184,8 +192,8 @@ static void spill_tail(struct lev_queue *q, const struct lev_windows *l)
     }
 }
 
-/* A squeezed queue reads little, or what a large block pushes out would be read again, and push
- * out, for ever. */
+/* A squeezed queue reads little, or what a large block pushes out, of this queue or others, would
+ * be read again, and push out, for ever. */
 static void read_ahead(struct lev_queue *q, const struct lev_windows *limits)
 {
     struct lev_vhost *v = q->vhost;

@@ -16,6 +16,7 @@ struct lev_definitions; /* opaque */
 struct lev_meta;
 struct lev_policy_set;
 struct lev_vhost;
+struct lev_vhost_limits;
 
 /* Reads the file path, or all files of the directory path in the order of their names. 0, or -1
  * with one line in err and *d_r NULL. */
@@ -44,6 +45,12 @@ int lev_definitions_import_vhost(const struct lev_definitions *d, struct lev_vho
  * warning. 0 with *set_r the caller's (NULL: no policies), or LEV_E* with one line. */
 int lev_definitions_policies(struct lev_meta *meta, struct lev_bytes vhost,
                              struct lev_policy_set **set_r, char err[LEV_DEFINITIONS_ERR_MAX])
+    __attribute__((warn_unused_result));
+
+/* The limits that meta.db has for a vhost; what is not a number limits nothing. 0, or LEV_E* with
+ * one line. */
+int lev_definitions_limits(struct lev_meta *meta, struct lev_bytes vhost,
+                           struct lev_vhost_limits *limits_r, char err[LEV_DEFINITIONS_ERR_MAX])
     __attribute__((warn_unused_result));
 
 #endif

@@ -9,8 +9,8 @@
 
 struct importer {
     struct lev_meta *meta;
-    struct lev_map users, vhosts;               /* names there are; the values are the owned keys */
-    bool topic_permissions, limits, parameters; /* there were some */
+    struct lev_map users, vhosts; /* names there are; the values are the owned keys */
+    bool user_limits, parameters; /* there were some */
 };
 
 /* ---- Names ---- */
@@ -70,7 +70,7 @@ static int put_limits(struct item *it, struct importer *im, const char *componen
     struct lev_meta_parameter p = {.vhost = vhost, .name = name};
     if (!lev_def_limits_(it, component, &p))
         return 0;
-    im->limits = true;
+    im->user_limits |= vhost.len == 0;
     return written(it, im, lev_meta_put_parameter(im->meta, &p));
 }
 
@@ -112,7 +112,6 @@ static int import_topic_permission(struct item *it, void *ctx)
     if (lev_def_topic_permission_(it, &p) < 0 || need_user(it, im, p.user) < 0 ||
         need_vhost(it, im, p.vhost) < 0)
         return -1;
-    im->topic_permissions = true;
     return written(it, im, lev_meta_put_topic_permission(im->meta, &p));
 }
 
@@ -134,7 +133,6 @@ static int import_parameter(struct item *it, void *ctx)
     if (lev_def_parameter_(it, &p, &is_policy, &policy) < 0 || need_vhost(it, im, p.vhost) < 0)
         return -1;
     bool limits = lev_bytes_eq(p.component, LEV_LIT("vhost-limits"));
-    im->limits |= limits;
     im->parameters |= !is_policy && !limits;
     return written(it, im,
                    is_policy ? lev_meta_put_policy(im->meta, &policy)
@@ -184,10 +182,8 @@ static int import_all(const struct lev_definitions *d, struct importer *im, char
 
 static void warn_of_no_effect(const struct importer *im)
 {
-    if (im->topic_permissions)
-        lev_log_warn("definitions: topic permissions are kept, but not enforced");
-    if (im->limits)
-        lev_log_warn("definitions: limits of users and vhosts are kept, but not enforced");
+    if (im->user_limits)
+        lev_log_warn("definitions: limits of users are kept, but not enforced");
     if (im->users.len == 0)
         lev_log_warn("definitions: there are no users, and no default user is made");
     if (im->parameters)

@@ -1,4 +1,4 @@
-# The definitions room: definitions.json, and the policies kept in meta.db.
+# The definitions room: definitions.json, and the policies and limits kept in meta.db.
 noinst_LIBRARIES += libdefinitions.a
 libdefinitions_a_SOURCES = \
 	src/definitions/definitions.c src/definitions/definitions.h \
@@ -7,4 +7,5 @@ libdefinitions_a_SOURCES = \
 	src/definitions/import_vhost.c \
 	src/definitions/item.c \
 	src/definitions/json.c src/definitions/json.h \
+	src/definitions/limits.c \
 	src/definitions/policies.c

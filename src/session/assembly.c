@@ -111,7 +111,8 @@ static bool start_message(struct lev_channel *ch, struct lev_bytes props, struct
     struct lev_content_plan plan;
     bool ok = lev_content_plan(ch, props, &plan) == 0;
     if (ok && as->body_size <= ch->conn->sl->layer->config.max_message_size) {
-        as->msg = lev_msg_new(as->exchange, as->key, plan.props, (uint32_t)as->body_size);
+        as->msg = lev_msg_new_bcc(as->exchange, as->key, plan.props, lev_buf_view(&plan.bcc_keys),
+                                  (uint32_t)as->body_size);
         if (as->msg) {
             lev_content_apply(&plan, as->msg);
             as->extra = plan.extra;

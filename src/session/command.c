@@ -27,6 +27,7 @@ static void free_extra(struct lev_publish_extra *x)
 static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_error *err)
 {
     struct lev_publish_extra *x = cmd->u.extra;
+    struct lev_error topic;
     struct lev_bytes key = lev_msg_key(cmd->msg);
     struct lev_publish p = {.msg = cmd->msg,
                             .headers = lev_msg_headers(cmd->msg),
@@ -42,12 +43,14 @@ static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_e
         p.wants_reply = x->wants_reply;
         p.content_error = x->has_error ? &x->error : NULL;
     }
-    int rc = lev_permit_publish(ch, lev_msg_exchange(p.msg), err);
-    if (rc < 0)
+    if (lev_permit_publish(ch, lev_msg_exchange(p.msg), err) < 0) {
         lev_msg_unref(&p.msg);
-    else
-        rc = lev_publish(&ch->chan, &p, err);
-    return rc;
+        return -1;
+    }
+    if ((!p.content_error || x->of_user_id) &&
+        lev_permit_topics(ch, lev_msg_exchange(p.msg), p.keys, p.n_keys, &topic) < 0)
+        p.content_error = &topic;
+    return lev_publish(&ch->chan, &p, err);
 }
 
 static int apply_one(struct lev_command *cmd, struct lev_error *err)

@@ -57,6 +57,7 @@ struct lev_channel {
     struct lev_bytes last_queue;    /* owned: last declared queue */
     struct lev_bytes write_granted; /* owned: exchange of the last publish that was permitted */
     bool write_granted_set;
+    bool topics_ruled; /* the user has a topic permission for that exchange */
     uint64_t granted_epoch;
     uint8_t props_memo_len; /* raw properties that were found plain last time */
     uint8_t props_memo[32];
@@ -87,7 +88,7 @@ struct lev_conn {
     size_t out_credit;      /* of client.out_bytes, what `out` stands for */
     struct lev_outbox work; /* taken from the client, being encoded */
     size_t work_next;
-    size_t body_off;               /* octets of work[work_next]'s body already encoded */
+    size_t large_sent;             /* octets of work[work_next], which is large, already sent */
     struct lev_channel **channels; /* sorted by number */
     size_t n_channels, cap_channels;
     struct lev_channel *last_channel;
@@ -112,6 +113,8 @@ void lev_conn_drop_later(struct lev_conn *c);
 void lev_conn_log(const struct lev_conn *c, const char *event, const char *cause);
 
 /* --- errors.c: one place turns a struct lev_error into a close --- */
+/* Closing: the peer has as long as a heartbeat, at most 30 s, to end it; then it is dropped. */
+void lev_conn_await_end(struct lev_conn *c);
 /* With the lock held when joined. method: the offending method or LEV_M_COUNT for 0/0. */
 void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method);
 void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err,

@@ -163,9 +163,22 @@ static void check_user(struct lev_channel *ch, struct lev_content_plan *plan,
     if (failed(plan) || lev_bytes_eq(user_id, c->user) ||
         lev_auth_has_tag(c->sl->layer->config.auth, c->user, "impersonator"))
         return;
+    extra_of(plan)->of_user_id = true;
     lev_fail(error_of(plan), LEV_PRECONDITION_FAILED,
              "user_id property set to '%.*s' but authenticated user was '%.*s'", LEV_FMT(user_id),
              LEV_FMT(c->user));
+}
+
+/* As keys.h has them. */
+static void pack_keys(struct lev_bytes array, struct lev_buf *out)
+{
+    struct lev_value v;
+    while (lev_array_next(&array, &v) > 0) {
+        if (v.type != 'S' || v.b.len > 255)
+            continue;
+        lev_buf_put8(out, (uint8_t)v.b.len);
+        lev_buf_put_bytes(out, v.b);
+    }
 }
 
 static void rewrite(struct lev_channel *ch, struct lev_content_plan *plan, struct lev_props *p)
@@ -175,6 +188,7 @@ static void rewrite(struct lev_channel *ch, struct lev_content_plan *plan, struc
     if (plan->bcc.ptr) {
         strip_bcc(p->headers, &headers);
         p->headers = lev_buf_view(&headers);
+        pack_keys(plan->bcc, &plan->bcc_keys);
     }
     if (plan->extra && plan->extra->wants_reply && ch->chan.reply_token.len)
         p->reply_to = ch->chan.reply_token;
@@ -223,12 +237,13 @@ int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_co
     if (plan->bcc.ptr || (plan->extra && plan->extra->wants_reply))
         rewrite(ch, plan, &p);
     remember(ch, plan, raw);
-    return plan->rewritten.failed ? -1 : 0;
+    return plan->rewritten.failed || plan->bcc_keys.failed ? -1 : 0;
 }
 
 void lev_content_plan_deinit(struct lev_content_plan *plan)
 {
     lev_buf_deinit(&plan->rewritten);
+    lev_buf_deinit(&plan->bcc_keys);
     if (plan->extra)
         free(plan->extra->keys);
     free(plan->extra);

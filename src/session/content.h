@@ -8,6 +8,7 @@
 struct lev_content_plan {
     struct lev_bytes props; /* as to be stored: the raw ones, or those in rewritten */
     struct lev_buf rewritten;
+    struct lev_buf bcc_keys; /* packed, for the message */
     uint8_t persistent, priority;
     uint64_t expiration_ms;
     struct lev_publish_extra *extra; /* owned until taken; keys still unset */

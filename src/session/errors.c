@@ -35,6 +35,14 @@ static void log_failure(const struct lev_conn *c, int channel, enum lev_log_leve
             text);
 }
 
+void lev_conn_await_end(struct lev_conn *c)
+{
+    unsigned wait_s =
+        c->heartbeat_s && c->heartbeat_s < CLOSE_WAIT_MAX_S ? c->heartbeat_s : CLOSE_WAIT_MAX_S;
+    lev_conn_set_state(c, LEV_CONN_CLOSING);
+    c->deadline_ms = lev_loop_now_ms(c->sl->loop) + wait_s * 1000;
+}
+
 void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method)
 {
     struct lev_method m = {.id = LEV_M_CONNECTION_CLOSE};
@@ -52,10 +60,7 @@ void lev_conn_fail(struct lev_conn *c, const struct lev_error *err, enum lev_met
     if (c->joined)
         lev_client_end(&c->client);
     lev_conn_send(c, 0, &m);
-    lev_conn_set_state(c, LEV_CONN_CLOSING);
-    unsigned wait_s =
-        c->heartbeat_s && c->heartbeat_s < CLOSE_WAIT_MAX_S ? c->heartbeat_s : CLOSE_WAIT_MAX_S;
-    c->deadline_ms = lev_loop_now_ms(c->sl->loop) + wait_s * 1000;
+    lev_conn_await_end(c);
 }
 
 void lev_channel_fail(struct lev_channel *ch, const struct lev_error *err,

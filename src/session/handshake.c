@@ -136,21 +136,38 @@ static void start_heartbeats(struct lev_conn *c)
     c->check_bytes_in = c->bytes_in;
 }
 
+/* 0, or -1 when the user may not use the vhost. Lock held. */
+static int check_open(const struct lev_conn *c, const struct lev_vhost *v, struct lev_error *err)
+{
+    struct lev_bytes name = lev_vhost_name(v);
+    const struct lev_vhost_limits *reached = lev_vhost_connections_reached(v);
+    if (reached)
+        return lev_fail(err, LEV_NOT_ALLOWED,
+                        "access to vhost '%.*s' refused for user '%.*s': connection limit (%llu) "
+                        "is reached",
+                        LEV_FMT(name), LEV_FMT(c->user), (unsigned long long)reached->connections);
+    if (!lev_auth_vhost(c->sl->layer->config.auth, c->user, name))
+        return lev_fail(err, LEV_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%.*s'",
+                        LEV_FMT(name), LEV_FMT(c->user));
+    return 0;
+}
+
 static void on_open(struct lev_conn *c, const struct lev_connection_open *m)
 {
     const struct lev_session_config *cfg = &c->sl->layer->config;
-    struct lev_error err = {0};
+    struct lev_error err;
     struct lev_vhost *v = cfg->vhost(cfg->ctx, m->virtual_host);
-    if (!v)
+    if (!v) {
         lev_fail(&err, LEV_NOT_ALLOWED, "vhost %.*s not found", LEV_FMT(m->virtual_host));
-    else if (!lev_auth_vhost(cfg->auth, c->user, m->virtual_host))
-        lev_fail(&err, LEV_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%.*s'",
-                 LEV_FMT(m->virtual_host), LEV_FMT(c->user));
-    if (err.code) {
         lev_conn_fail(c, &err, LEV_M_CONNECTION_OPEN);
         return;
     }
     lev_vhost_lock(v);
+    if (check_open(c, v, &err) < 0) {
+        lev_vhost_unlock(v);
+        lev_conn_fail(c, &err, LEV_M_CONNECTION_OPEN);
+        return;
+    }
     lev_client_init(&c->client, v, &lev_session_sink, c->user);
     c->client.cancel_notify = c->cancel_notify;
     c->joined = true;
@@ -199,8 +216,7 @@ static void on_close(struct lev_conn *c)
         lev_client_end(&c->client);
     lev_conn_send(c, 0, &(struct lev_method){.id = LEV_M_CONNECTION_CLOSE_OK});
     if (c->state == LEV_CONN_RUNNING) {
-        lev_conn_set_state(c, LEV_CONN_CLOSING);
-        c->deadline_ms = lev_loop_now_ms(c->sl->loop) + 30000;
+        lev_conn_await_end(c);
         lev_conn_log(c, "closing AMQP connection", "client closed it");
     }
 }

@@ -11,6 +11,7 @@ libsession_a_SOURCES = \
 	src/session/errors.c \
 	src/session/handshake.c \
 	src/session/input.c \
+	src/session/large.c src/session/large.h \
 	src/session/loop.h \
 	src/session/m_basic.c \
 	src/session/m_channel.c \

@@ -67,14 +67,6 @@ static int on_delete(struct lev_channel *ch, const struct lev_exchange_delete *m
     return 0;
 }
 
-static int permit_binding(struct lev_channel *ch, const struct lev_binding_def *d,
-                          struct lev_error *err)
-{
-    if (lev_permit(ch, LEV_PERM_WRITE, !d->to_queue, d->destination, err) < 0)
-        return -1;
-    return lev_permit(ch, LEV_PERM_READ, true, d->source, err);
-}
-
 static int on_bind(struct lev_channel *ch, const struct lev_exchange_bind *m, struct lev_error *err)
 {
     uint8_t a[LEV_NAME_MAX], b[LEV_NAME_MAX];
@@ -82,7 +74,7 @@ static int on_bind(struct lev_channel *ch, const struct lev_exchange_bind *m, st
                                 .destination = lev_clean_name(m->destination, b),
                                 .routing_key = m->routing_key,
                                 .arguments = m->arguments};
-    if (permit_binding(ch, &d, err) < 0 || lev_bind(topology(ch), &d, err) < 0)
+    if (lev_permit_binding(ch, &d, err) < 0 || lev_bind(topology(ch), &d, err) < 0)
         return -1;
     answer(ch, m->no_wait, LEV_M_EXCHANGE_BIND_OK);
     return 0;
@@ -96,7 +88,7 @@ static int on_unbind(struct lev_channel *ch, const struct lev_exchange_unbind *m
                                 .destination = lev_clean_name(m->destination, b),
                                 .routing_key = m->routing_key,
                                 .arguments = m->arguments};
-    if (permit_binding(ch, &d, err) < 0 || lev_unbind(topology(ch), &d, err) < 0)
+    if (lev_permit_binding(ch, &d, err) < 0 || lev_unbind(topology(ch), &d, err) < 0)
         return -1;
     answer(ch, m->no_wait, LEV_M_EXCHANGE_UNBIND_OK);
     return 0;

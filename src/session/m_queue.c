@@ -27,11 +27,23 @@ static void declared(struct lev_channel *ch, bool no_wait, struct lev_bytes name
         lev_conn_send(ch->conn, ch->number, &ok);
 }
 
-/* A dead-letter exchange needs read on the queue and write on the exchange, at creation. */
-static int permit_dead_letter(struct lev_channel *ch, struct lev_bytes name,
-                              struct lev_bytes arguments, struct lev_error *err)
+/* A new queue: is there room for it? A dead-letter exchange needs read on the queue and write on
+ * the exchange. */
+static int permit_new(struct lev_channel *ch, struct lev_bytes name, struct lev_bytes arguments,
+                      struct lev_error *err)
 {
+    struct lev_vhost *vhost = ch->conn->client.vhost;
+    const struct lev_vhost_limits *reached = lev_vhost_queues_reached(vhost);
     struct lev_value v;
+    struct lev_queue *q;
+    struct lev_error missing;
+    if (lev_queue_find(&ch->conn->client, name, &q, &missing) == 0 || missing.code != LEV_NOT_FOUND)
+        return 0;
+    if (reached)
+        return lev_fail(
+            err, LEV_PRECONDITION_FAILED,
+            "cannot declare queue '%.*s': queue limit in vhost '%.*s' (%llu) is reached",
+            LEV_FMT(name), LEV_FMT(lev_vhost_name(vhost)), (unsigned long long)reached->queues);
     if (!lev_table_get(arguments, "x-dead-letter-exchange", &v) || v.type != 'S')
         return 0;
     if (lev_permit(ch, LEV_PERM_READ, false, name, err) < 0)
@@ -72,7 +84,7 @@ static int on_declare(struct lev_channel *ch, const struct lev_queue_declare *m,
                                        .auto_delete = m->auto_delete,
                                        .server_named = m->queue.len == 0};
     if (!m->passive && (lev_permit(ch, LEV_PERM_CONFIGURE, false, name, err) < 0 ||
-                        permit_dead_letter(ch, name, m->arguments, err) < 0))
+                        permit_new(ch, name, m->arguments, err) < 0))
         return -1;
     if (lev_queue_declare(&ch->conn->client, &a, &q, err) < 0)
         return -1;
@@ -114,14 +126,6 @@ static int on_purge(struct lev_channel *ch, const struct lev_queue_purge *m, str
 
 /* --- bindings --- */
 
-static int permit_binding(struct lev_channel *ch, const struct lev_binding_def *d,
-                          struct lev_error *err)
-{
-    if (lev_permit(ch, LEV_PERM_WRITE, false, d->destination, err) < 0)
-        return -1;
-    return lev_permit(ch, LEV_PERM_READ, true, d->source, err);
-}
-
 /* Names of a bind or unbind; an empty key means the queue's name when the queue was left out, too.
  */
 static int resolve(struct lev_channel *ch, struct lev_binding_def *d, struct lev_error *err)
@@ -132,7 +136,7 @@ static int resolve(struct lev_channel *ch, struct lev_binding_def *d, struct lev
         return -1;
     if (left_out && d->routing_key.len == 0)
         d->routing_key = d->destination;
-    return permit_binding(ch, d, err);
+    return lev_permit_binding(ch, d, err);
 }
 
 /* 405 when the queue is exclusive to another connection; a missing one is the topology's to say. */

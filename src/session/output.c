@@ -3,9 +3,10 @@
  * Items are encoded into the loop's scratch buffer, about 256 KiB at a time, and written in one
  * call; only what the socket did not take is kept per connection. So an idle connection holds no
  * buffer, hundreds of small deliveries share a write, and a slow peer holds at most one scratch of
- * encoded octets. Loop thread, without the lock. */
+ * encoded octets. Large bodies are not copied: see large.h. Loop thread, without the lock. */
 #include "base/mem.h"
 #include "broker/consumer.h"
+#include "session/large.h"
 #include "session/loop.h"
 
 enum {
@@ -186,26 +187,21 @@ static bool put_content_start(struct lev_buf *b, const struct lev_out *o)
     return true;
 }
 
-/* Encodes as much of a content as fits the scratch. True when it is complete. */
+/* False when memory is out. */
 static bool put_content(struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
 {
     const struct lev_msg *m = o->u.msg;
     size_t max = c->frame_max - LEV_FRAME_OVERHEAD;
-    if (c->body_off == 0 && !put_content_start(b, o))
+    if (!put_content_start(b, o))
         return false;
-    while (c->body_off < m->body_len) {
-        size_t n = m->body_len - c->body_off;
-        n = n < max ? n : max;
+    for (size_t off = 0; off < m->body_len; off += max) {
+        size_t n = m->body_len - off < max ? m->body_len - off : max;
         uint8_t *p = lev_buf_reserve(b, n + LEV_FRAME_OVERHEAD);
         if (!p)
             return false;
-        put_body_frame(p, o->channel, lev_msg_body(m).ptr + c->body_off, n);
+        put_body_frame(p, o->channel, lev_msg_body(m).ptr + off, n);
         b->len += n + LEV_FRAME_OVERHEAD;
-        c->body_off += n;
-        if (b->len >= LEV_SCRATCH && c->body_off < m->body_len)
-            return false;
     }
-    c->body_off = 0;
     return true;
 }
 
@@ -277,21 +273,40 @@ static size_t credit_of(const struct lev_out *o)
     }
 }
 
-/* Encodes items until the scratch is full; returns the credit of the finished ones. */
+static bool is_large(const struct lev_out *o)
+{
+    return (o->kind == LEV_OUT_DELIVER || o->kind == LEV_OUT_GET_OK || o->kind == LEV_OUT_RETURN) &&
+           o->u.msg->body_len >= LEV_LARGE_BODY;
+}
+
+/* The next item is encoded. Returns its credit. */
+static size_t finish_item(struct lev_conn *c, size_t *answers)
+{
+    struct lev_out *o = &c->work.items[c->work_next++];
+    size_t credit = credit_of(o);
+    *answers += o->kind == LEV_OUT_DELIVER ? 0 : credit;
+    lev_out_release(o);
+    return credit;
+}
+
+static void forget_answers(struct lev_conn *c, size_t answers)
+{
+    if (answers)
+        atomic_fetch_sub_explicit(&c->client.answer_bytes, answers, memory_order_relaxed);
+}
+
+/* Encodes items until the scratch is full or a large one comes; returns the credit of the finished
+ * ones. */
 static size_t encode(struct lev_conn *c, struct lev_buf *b)
 {
     size_t credit = 0, answers = 0;
     while (c->work_next < c->work.n && b->len < LEV_SCRATCH) {
         struct lev_out *o = &c->work.items[c->work_next];
-        if (!put_item(c, b, o))
+        if (is_large(o) || !put_item(c, b, o))
             break;
-        credit += credit_of(o);
-        answers += o->kind == LEV_OUT_DELIVER ? 0 : credit_of(o);
-        lev_out_release(o);
-        c->work_next++;
+        credit += finish_item(c, &answers);
     }
-    if (answers)
-        atomic_fetch_sub_explicit(&c->client.answer_bytes, answers, memory_order_relaxed);
+    forget_answers(c, answers);
     return credit;
 }
 
@@ -341,8 +356,42 @@ static void take_more(struct lev_conn *c)
     lev_vhost_unlock(c->client.vhost);
 }
 
+/* The next item, whose body is large, as far as the socket takes it. True when all of it is gone.
+ */
+static bool flush_large(struct lev_conn *c)
+{
+    const struct lev_out *o = &c->work.items[c->work_next];
+    struct lev_buf *b = &c->sl->scratch;
+    size_t answers = 0;
+    lev_buf_clear(b);
+    if (!put_content_start(b, o)) {
+        lev_conn_hangup(c, true);
+        return false;
+    }
+    struct lev_large l = {.start = lev_bytes(b->ptr, b->len),
+                          .body = lev_msg_body(o->u.msg),
+                          .channel = o->channel,
+                          .frame_body = c->frame_max - LEV_FRAME_OVERHEAD,
+                          .sent = c->large_sent};
+    ssize_t n = lev_large_write(&l, c->transport);
+    c->gone |= n < 0;
+    c->bytes_out += l.sent - c->large_sent;
+    c->large_sent = l.sent;
+    if (l.sent < lev_large_size(&l)) {
+        ask_writable(c);
+        return false;
+    }
+    c->large_sent = 0;
+    size_t credit = finish_item(c, &answers);
+    forget_answers(c, answers);
+    paid(c, credit);
+    return true;
+}
+
 static bool flush_chunk(struct lev_conn *c)
 {
+    if (is_large(&c->work.items[c->work_next]))
+        return flush_large(c);
     struct lev_buf *b = &c->sl->scratch;
     lev_buf_clear(b);
     size_t credit = encode(c, b);

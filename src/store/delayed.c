@@ -67,7 +67,7 @@ int lev_delayed_put(struct lev_store_sqlite *s, const struct lev_delayed *d)
         lev_sql_int(&rc, st, 6, m->expiration_ms);
     lev_sql_text(&rc, st, 7, lev_msg_exchange(m));
     lev_sql_text(&rc, st, 8, lev_msg_key(m));
-    lev_sql_blob(&rc, st, 9, lev_msg_props(m));
+    lev_sql_blob(&rc, st, 9, lev_parts_props(m));
     lev_sql_blob(&rc, st, 10, lev_msg_body(m));
     s->delays.count++;
     if (d->seq > s->delays.last_seq)

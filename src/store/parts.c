@@ -4,6 +4,8 @@
  * statement's own. */
 #include "store/store_int.h"
 
+#include "broker/keys.h"
+
 bool lev_parts_octets(sqlite3_value *v, size_t max, struct lev_bytes *b_r)
 {
     int type = sqlite3_value_type(v);
@@ -22,6 +24,22 @@ static bool optional_int(sqlite3_value *v, uint64_t none, uint64_t *v_r)
     return type == SQLITE_NULL || type == SQLITE_INTEGER;
 }
 
+/* BCC keys stand behind the properties; flags say how many octets they are. */
+static bool split_bcc(struct lev_parts *p)
+{
+    uint64_t n = p->flags >> LEV_ROW_BCC_SHIFT;
+    if (n > p->props.len)
+        return false;
+    p->props.len -= (size_t)n;
+    p->bcc = lev_bytes(n ? p->props.ptr + p->props.len : NULL, (size_t)n);
+    return lev_keys_valid(p->bcc) && lev_stored_props_valid(p->props);
+}
+
+struct lev_bytes lev_parts_props(const struct lev_msg *m)
+{
+    return lev_bytes(lev_msg_props(m).ptr, (size_t)m->props_len + m->bcc_len);
+}
+
 bool lev_parts_get(sqlite3_stmt *st, struct lev_parts *p)
 {
     sqlite3_value *v[LEV_COL_BODY + 1];
@@ -33,14 +51,14 @@ bool lev_parts_get(sqlite3_stmt *st, struct lev_parts *p)
            optional_int(v[LEV_COL_BODY_ID], 0, &p->body_id) &&
            lev_parts_octets(v[LEV_COL_EXCHANGE], UINT8_MAX, &p->exchange) &&
            lev_parts_octets(v[LEV_COL_KEY], UINT8_MAX, &p->key) &&
-           lev_parts_octets(v[LEV_COL_PROPS], UINT32_MAX, &p->props) &&
-           lev_stored_props_valid(p->props) &&
+           lev_parts_octets(v[LEV_COL_PROPS], UINT32_MAX, &p->props) && split_bcc(p) &&
            (p->body_id != 0 || lev_parts_octets(v[LEV_COL_BODY], UINT32_MAX, &p->body));
 }
 
 struct lev_msg *lev_parts_msg(const struct lev_parts *p)
 {
-    struct lev_msg *m = lev_msg_new(p->exchange, p->key, p->props, (uint32_t)p->body.len);
+    struct lev_msg *m =
+        lev_msg_new_bcc(p->exchange, p->key, p->props, p->bcc, (uint32_t)p->body.len);
     if (!m)
         return NULL;
     if (p->body.len)
@@ -54,12 +72,14 @@ struct lev_msg *lev_parts_msg(const struct lev_parts *p)
 
 size_t lev_parts_size(const struct lev_parts *p)
 {
-    return sizeof(struct lev_msg) + p->exchange.len + p->key.len + p->props.len + p->body.len;
+    return sizeof(struct lev_msg) + p->exchange.len + p->key.len + p->props.len + p->bcc.len +
+           p->body.len;
 }
 
 uint64_t lev_parts_flags(const struct lev_msg *m)
 {
-    return (uint64_t)m->priority << LEV_ROW_PRIORITY_SHIFT |
+    return (uint64_t)m->bcc_len << LEV_ROW_BCC_SHIFT |
+           (uint64_t)m->priority << LEV_ROW_PRIORITY_SHIFT |
            (m->persistent ? (uint64_t)LEV_ROW_PERSISTENT : 0) |
            (m->dead_lettered ? (uint64_t)LEV_ROW_DEAD_LETTERED : 0);
 }

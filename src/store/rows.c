@@ -129,7 +129,7 @@ static int x_column(sqlite3_vtab_cursor *c, sqlite3_context *x, int col)
         give_text(x, lev_msg_key(m));
         break;
     case LEV_COL_PROPS:
-        give_blob(x, lev_msg_props(m));
+        give_blob(x, lev_parts_props(m));
         break;
     default:
         if (row->body_id == 0)

@@ -13,9 +13,10 @@
  *   message
  *     One row for each stored message. Rows that are dead (settled) stay for a while: a row is live
  *     only if its queue exists, its position is not below head and in no range of dead. flags: 1
- *     persistent, 2 dead-lettered, bits 8 to 15 the priority. expires: wall clock, ms. expiration:
- *     the message's own TTL, ms. props: flag word and property list as on the wire. body is NULL
- *     when body_id says where it is.
+ *     persistent, 2 dead-lettered, bits 8 to 15 the priority, from bit 16 on how many octets of BCC
+ *     keys (each behind an octet that says how long it is) stand at the end of props. expires: wall
+ *     clock, ms. expiration: the message's own TTL, ms. props: flag word and property list as on
+ *     the wire. body is NULL when body_id says where it is.
  *   body, body_refs
  *     Large bodies that several queues share; body_refs counts the rows of message.
  *   failures

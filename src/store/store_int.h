@@ -62,8 +62,9 @@ enum {
     LEV_ROW_PERSISTENT = 1,
     LEV_ROW_DEAD_LETTERED = 2,
     LEV_ROW_PRIORITY_SHIFT = 8,
-    LEV_ROW_FLAGS_MAX = 0xffff
+    LEV_ROW_BCC_SHIFT = 16
 };
+#define LEV_ROW_FLAGS_MAX UINT64_C(0xffffffffffff)
 
 // clang-format off
 /* The writer's statements. */
@@ -329,7 +330,7 @@ int lev_dedup_remove_all(struct lev_store_sqlite *s, uint32_t queue_id, struct l
 /* A row's parts, views into the statement's columns. */
 struct lev_parts {
     uint64_t flags, expires, expiration, body_id;
-    struct lev_bytes exchange, key, props, body;
+    struct lev_bytes exchange, key, props, bcc, body;
 };
 /* False when the row is not one that can be. */
 bool lev_parts_get(sqlite3_stmt *st, struct lev_parts *p);
@@ -340,8 +341,9 @@ bool lev_parts_octets(sqlite3_value *v, size_t max, struct lev_bytes *b_r);
 struct lev_msg *lev_parts_msg(const struct lev_parts *p);
 /* What the parts take in memory as a message. */
 size_t lev_parts_size(const struct lev_parts *p);
-/* The flags column of a message. */
+/* The flags and props columns of a message. */
 uint64_t lev_parts_flags(const struct lev_msg *m);
+struct lev_bytes lev_parts_props(const struct lev_msg *m);
 
 /* --- purge.c --- */
 /* True when so many dead rows are stored that some must go even while the writer is busy. */

@@ -369,18 +369,7 @@ size_t lev_store_mem_run_writer(struct lev_store *s)
 
 static struct lev_msg *copy_msg(const struct lev_msg *x)
 {
-    struct lev_msg *m =
-        lev_msg_new(lev_msg_exchange(x), lev_msg_key(x), lev_msg_props(x), x->body_len);
-    if (!m)
-        return NULL;
-    struct lev_bytes body = lev_msg_body(x);
-    if (body.len)
-        memcpy(lev_msg_body_mut(m), body.ptr, body.len);
-    m->persistent = x->persistent;
-    m->priority = x->priority;
-    m->dead_lettered = x->dead_lettered;
-    m->expiration_ms = x->expiration_ms;
-    return m;
+    return lev_msg_copy(x, lev_msg_exchange(x), lev_msg_key(x), lev_msg_props(x), lev_msg_bcc(x));
 }
 
 /* The next live row in [pos, to), or NULL. */
@@ -589,6 +578,15 @@ size_t lev_store_mem_rows(const struct lev_store *s, uint32_t queue_id, bool spi
         return 0;
     const struct rows *r = spilled ? &q->spilled : &q->stored;
     return r->n - r->n_dead;
+}
+
+void lev_store_mem_each(const struct lev_store *s, uint32_t queue_id,
+                        void (*row)(void *ctx, const struct lev_msg *msg), void *ctx)
+{
+    const struct mqueue *q = queue_get(cmem(s), queue_id);
+    for (size_t i = 0; q && i < q->stored.n; i++)
+        if (q->stored.v[i].msg)
+            row(ctx, q->stored.v[i].msg);
 }
 
 bool lev_store_mem_queue_id_free(const struct lev_store *s, uint32_t queue_id)

@@ -44,6 +44,9 @@ size_t lev_store_mem_pending_reads(const struct lev_store *s);
 uint64_t lev_store_mem_commits(const struct lev_store *s);
 /* Live rows of a queue, in message (spilled false) or spill. */
 size_t lev_store_mem_rows(const struct lev_store *s, uint32_t queue_id, bool spilled);
+/* Each live message of a queue, in order; row may not change the store. */
+void lev_store_mem_each(const struct lev_store *s, uint32_t queue_id,
+                        void (*row)(void *ctx, const struct lev_msg *msg), void *ctx);
 /* Delayed messages; ids that must not come twice. */
 size_t lev_store_mem_delayed(const struct lev_store *s);
 size_t lev_store_mem_ids(const struct lev_store *s);

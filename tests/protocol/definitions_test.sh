@@ -29,21 +29,36 @@ cat >"$dir/definitions.json" <<'JSON'
 {"rabbit_version": "4.2.0",
  "users": [
   {"name": "app", "password": "s3cret", "tags": []},
+  {"name": "few", "password": "f", "tags": []},
+  {"name": "imp", "password": "i", "tags": ["impersonator"]},
   {"name": "hashed", "password_hash": "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
    "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ["administrator"]}],
- "vhosts": [{"name": "/"}, {"name": "prod"}],
+ "vhosts": [{"name": "/"}, {"name": "prod"},
+  {"name": "small", "limits": {"max-connections": 2, "max-queues": 1}}, {"name": "shut"},
+  {"name": "wide"}],
+ "parameters": [
+  {"component": "vhost-limits", "vhost": "shut", "name": "limits", "value": {"max-connections": 0}},
+  {"component": "vhost-limits", "vhost": "wide", "name": "limits",
+   "value": {"max-connections": -1, "max-queues": -1}},
+  {"component": "operator_policy", "vhost": "prod", "name": "cap", "value":
+   {"pattern": "^capped", "apply-to": "queues", "definition": {"max-length": 1}}}
+ ],
  "permissions": [
   {"user": "app", "vhost": "prod", "configure": "^work", "write": ".*", "read": ".*"},
+  {"user": "few", "vhost": "prod", "configure": "^l", "write": "^(l|amq.default$)", "read": "^l"},
+  {"user": "few", "vhost": "small", "configure": ".*", "write": ".*", "read": ".*"},
+  {"user": "few", "vhost": "wide", "configure": ".*", "write": ".*", "read": ".*"},
+  {"user": "few", "vhost": "shut", "configure": ".*", "write": ".*", "read": ".*"},
+  {"user": "imp", "vhost": "prod", "configure": "", "write": "^amq.default$", "read": ""},
   {"user": "hashed", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"},
   {"user": "hashed", "vhost": "prod", "configure": ".*", "write": ".*", "read": ".*"}],
+ "topic_permissions": [
+  {"user": "few", "vhost": "prod", "exchange": "ltopic", "write": "^{username}\\.", "read": "^r$"}],
  "policies": [
   {"vhost": "prod", "name": "short", "pattern": "^work", "apply-to": "queues",
    "definition": {"max-length": 2, "dead-letter-exchange": "dead"}, "priority": 1},
   {"vhost": "prod", "name": "ae", "pattern": "^orders$", "apply-to": "exchanges",
    "definition": {"alternate-exchange": "lost"}}],
- "parameters": [
-  {"component": "operator_policy", "vhost": "prod", "name": "cap", "value":
-   {"pattern": "^capped", "apply-to": "queues", "definition": {"max-length": 1}}}],
  "exchanges": [
   {"vhost": "prod", "name": "orders", "type": "topic"},
   {"vhost": "prod", "name": "dead", "type": "fanout"},
@@ -63,6 +78,7 @@ JSON
 daemon_start "$dir/data" "$dir/log" --bind 127.0.0.1 --load-definitions "$dir/definitions.json" ||
     exit 1
 check "what the file says works" "$PYTHON" "$here/protocol/definitions_client.py" "$DAEMON_PORT"
+check "permissions" "$PYTHON" "$here/protocol/permissions_client.py" "$DAEMON_PORT"
 status=0
 daemon_stop || status=$?
 check "SIGTERM ends it with 0" [ "$status" -eq 0 ]

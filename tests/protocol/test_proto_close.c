@@ -116,6 +116,25 @@ END_TEST
 
 /* --- close handshakes --- */
 
+/* After a close, by whichever side, a peer that keeps the socket has one heartbeat. */
+START_TEST(test_end_is_awaited)
+{
+    struct peer *p = connect_beating(bed.port);
+    int64_t start = proto_now_ms();
+    if (_i == 0) {
+        struct lev_method m = {.id = LEV_M_CONNECTION_CLOSE};
+        peer_call(p, 0, &m, LEV_M_CONNECTION_CLOSE_OK);
+    } else {
+        peer_method(p, 7, &(struct lev_method){.id = LEV_M_TX_SELECT});
+        peer_flush(p);
+        peer_expect(p, 0, LEV_M_CONNECTION_CLOSE);
+    }
+    ck_assert(peer_sees_end(p, 1000 + SLACK_MS));
+    ck_assert_int_ge(proto_now_ms() - start, 950);
+    peer_drop(&p);
+}
+END_TEST
+
 START_TEST(test_close_from_both_sides)
 {
     enum { CLOSES = 1000, ANSWERS_MAX = 100 };
@@ -303,6 +322,7 @@ int main(void)
     tcase_add_test(tc, test_silent_peer);
     tcase_add_test(tc, test_beating_peer_stays);
     tcase_add_test(tc, test_stuck_handshakes);
+    tcase_add_loop_test(tc, test_end_is_awaited, 0, 2);
     tcase_add_test(tc, test_close_from_both_sides);
     tcase_add_test(tc, test_exclusive_queue_is_free_after_close);
     tcase_add_loop_test(tc, test_death_requeues, 0, 2);

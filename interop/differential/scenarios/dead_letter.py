@@ -299,6 +299,32 @@ def keys(s, row):
         get(ch, outs[key], no_ack=1)
 
 
+@each("dead-letter/keys-again", {
+    "bcc": ({"BCC": ["last"]}, None), "fixed": ({"BCC": ["last"]}, "key"),
+    "many": ({"CC": ["cc%d" % n for n in range(70)] + ["last"]}, None)})
+def keys_again(s, row):
+    """What the keys of a message are when it dies twice; the last of many counts, too."""
+    headers, fixed = row
+    ch, one, two = s.channel(), s.x("one"), s.x("two")
+    ch.exchange(one, "fanout")
+    ch.exchange(two, "direct")
+    arguments = {"x-dead-letter-exchange": one, "x-message-ttl": 0}
+    if fixed is not None:
+        arguments["x-dead-letter-routing-key"] = fixed
+    first = ch.declare(s.q("first"), arguments=arguments)
+    second = ch.declare(s.q("second"), arguments={"x-dead-letter-exchange": two})
+    ch.bind(second, one)
+    outs = [ch.declare(s.q("on-" + key)) for key in ("first", "last", "key")]
+    for out, key in zip(outs, (first, "last", "key")):
+        ch.bind(out, two, key)
+    ch.publish(first, "m", headers=headers)
+    ch.until_ready(second, 1)
+    reject(ch, second)
+    ch.until_ready(outs[2 if fixed else 1], 1)
+    for out in outs:
+        get(ch, out, no_ack=1)
+
+
 @scenario("dead-letter/keys/cc-second-death")
 def cc_second(s):
     """After a fixed key the CC keys are history; without one they are used again."""

@@ -197,6 +197,46 @@ def zero_behind(s):
     drain(ch, q)
 
 
+@each("ttl/zero/behind", {
+    "plain": ({}, {}), "with-ttl": ({"x-message-ttl": LONG}, {}),
+    "with-limit": ({"x-max-length": 3}, {}), "priorities": ({"x-max-priority": 2}, {}),
+    "higher-priority": ({"x-max-priority": 2}, {"priority": 2}),
+    "lower-priority": ({"x-max-priority": 2}, {"priority": 0})})
+def zero_counts(s, row):
+    """It is there and counts until its turn comes; then it dies."""
+    ch, x = s.channel(), s.x("dlx")
+    ch.exchange(x, "fanout")
+    dead = ch.declare(s.q("dead"))
+    ch.bind(dead, x)
+    q = ch.declare(s.q("q"), arguments=dict(row[0], **{"x-dead-letter-exchange": x}))
+    ch.publish(q, "live1", priority=1)
+    ch.publish(q, "late", expiration="0", **dict({"priority": 1}, **row[1]))
+    ch.publish(q, "live2", priority=1)
+    ch.fence(q)
+    ch.declare(q, passive=1)
+    ch.fence(dead)
+    ch.declare(dead, passive=1)
+    ch.get(q, no_ack=1)
+    ch.fence(dead)
+    ch.declare(q, passive=1)
+    ch.get(q, no_ack=1)
+    ch.get(q, no_ack=1)
+    ch.fence(dead)
+    ch.declare(dead, passive=1)
+
+
+@scenario("ttl/zero/behind/consumer-comes")
+def zero_consumer_comes(s):
+    ch, q = queue(s)
+    ch.publish(q, "live1")
+    ch.publish(q, "late", expiration="0")
+    ch.publish(q, "live2")
+    ch.fence(q)
+    ch.consume(q, "c")
+    ch.deliver(2)
+    ch.declare(q, passive=1)
+
+
 # ---- what was handed out ----
 
 HELD = {"queue": ({"x-message-ttl": 2 * SHORT}, {}),

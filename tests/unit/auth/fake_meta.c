@@ -28,6 +28,15 @@ int lev_meta_each_permission(struct lev_meta *m,
     return m->fail_reads ? LEV_EIO : 0;
 }
 
+int lev_meta_each_topic_permission(struct lev_meta *m,
+                                   void (*fn)(void *, const struct lev_meta_topic_permission *),
+                                   void *ctx)
+{
+    for (int i = 0; i < m->n_topics && !m->fail_reads; i++)
+        fn(ctx, &m->topics[i]);
+    return m->fail_reads ? LEV_EIO : 0;
+}
+
 int lev_meta_put_user(struct lev_meta *m, const struct lev_meta_user *u)
 {
     if (m->fail_writes)
@@ -79,6 +88,16 @@ void fake_permission(struct lev_meta *m, const char *user, const char *vhost, co
     ck_assert_int_eq(lev_meta_put_permission(m, &p), 0);
 }
 
+void fake_topic(struct lev_meta *m, const char *user, const char *vhost, const char *exchange,
+                const char *write, const char *read)
+{
+    ck_assert_int_lt(m->n_topics, FAKE_MAX);
+    m->topics[m->n_topics++] = (struct lev_meta_topic_permission){
+        lev_bytes_dup(lev_bytes_str(user)), lev_bytes_dup(lev_bytes_str(vhost)),
+        lev_bytes_dup(lev_bytes_str(exchange)), lev_bytes_dup(lev_bytes_str(write)),
+        lev_bytes_dup(lev_bytes_str(read))};
+}
+
 void fake_clear(struct lev_meta *m)
 {
     for (int i = 0; i < m->n_users; i++) {
@@ -93,6 +112,13 @@ void fake_clear(struct lev_meta *m)
         lev_bytes_free(&m->permissions[i].configure);
         lev_bytes_free(&m->permissions[i].write);
         lev_bytes_free(&m->permissions[i].read);
+    }
+    for (int i = 0; i < m->n_topics; i++) {
+        lev_bytes_free(&m->topics[i].user);
+        lev_bytes_free(&m->topics[i].vhost);
+        lev_bytes_free(&m->topics[i].exchange);
+        lev_bytes_free(&m->topics[i].write);
+        lev_bytes_free(&m->topics[i].read);
     }
     for (int i = 0; i < m->n_vhosts; i++) {
         lev_bytes_free(&m->vhosts[i].name);

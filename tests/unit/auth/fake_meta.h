@@ -10,8 +10,9 @@ enum { FAKE_MAX = 16 };
 struct lev_meta {
     struct lev_meta_user users[FAKE_MAX];
     struct lev_meta_permission permissions[FAKE_MAX];
+    struct lev_meta_topic_permission topics[FAKE_MAX];
     struct lev_meta_vhost vhosts[FAKE_MAX];
-    int n_users, n_permissions, n_vhosts;
+    int n_users, n_permissions, n_topics, n_vhosts;
     bool fail_reads, fail_writes;
 };
 
@@ -23,6 +24,8 @@ void fake_user(struct lev_meta *m, const char *name, const char *hash, const cha
                const char *tags);
 void fake_permission(struct lev_meta *m, const char *user, const char *vhost, const char *configure,
                      const char *write, const char *read);
+void fake_topic(struct lev_meta *m, const char *user, const char *vhost, const char *exchange,
+                const char *write, const char *read);
 void fake_clear(struct lev_meta *m);
 
 #endif

@@ -88,6 +88,13 @@ static void setup(void)
     fake_user(&meta, "guest", HASH_HORSE_MD5, MD5, "management");
     fake_permission(&meta, "u", "/", "^cfg", "foo", "");
     fake_permission(&meta, "u", "broken", "*", ".*", "(");
+    fake_topic(&meta, "u", "/", "amq.topic", "^a\\.", "^b$");
+    fake_topic(&meta, "u", "/", "broken", "(", "");
+    fake_topic(&meta, "u", "/", "x", "^{username}\\.{vhost}$", "{user}");
+    fake_topic(&meta, "u", "v", "x", "^n", "^n");
+    fake_topic(&meta, ".*", "/", "x", "^{username}$", "^[{vhost}]$");
+    fake_topic(&meta, "stranger", "/", "x", ".*", ".*");
+    fake_user(&meta, ".*", "", SHA256, "");
     fake_permission(&meta, "stranger", "/", ".*", ".*", ".*");
     auth = lev_auth_new(&meta, NULL, err, sizeof(err));
     ck_assert_msg(auth != NULL, "%s", err);
@@ -108,7 +115,7 @@ START_TEST(test_passwords)
     ck_assert(!lev_auth_password(auth, B("nopass"), B("")));
     ck_assert(!lev_auth_password(auth, B(""), B("")));
     ck_assert(!lev_auth_password(auth, B("nobody"), B("test12")));
-    ck_assert_int_eq(meta.n_users, 3);
+    ck_assert_int_eq(meta.n_users, 4);
 }
 END_TEST
 
@@ -154,6 +161,41 @@ START_TEST(test_permit_no_pointer)
 {
     ck_assert(lev_auth_permit(auth, B("u"), B("/"), LEV_PERM_READ, LEV_EMPTY));
     ck_assert(!lev_auth_permit(auth, B("u"), B("/"), LEV_PERM_WRITE, LEV_EMPTY));
+}
+END_TEST
+
+static const struct {
+    const char *user, *vhost, *exchange;
+    enum lev_perm what;
+    const char *key;
+    bool ruled, may;
+} topics[] = {
+    {"u", "/", "amq.topic", LEV_PERM_WRITE, "a.b", true, true},
+    {"u", "/", "amq.topic", LEV_PERM_WRITE, "b.a.b", true, false},
+    {"u", "/", "amq.topic", LEV_PERM_READ, "b", true, true},
+    {"u", "/", "amq.topic", LEV_PERM_READ, "a.b", true, false},
+    {"u", "/", "other", LEV_PERM_WRITE, "anything", false, true},
+    {"u", "/", "broken", LEV_PERM_WRITE, "(", true, false},
+    {"u", "/", "broken", LEV_PERM_READ, "", true, true},
+    {"u", "/", "broken", LEV_PERM_READ, "k", true, false},
+    {"u", "/", "x", LEV_PERM_WRITE, "u./", true, true},
+    {"u", "/", "x", LEV_PERM_WRITE, "v./", true, false},
+    {"u", "/", "x", LEV_PERM_READ, "u", true, false},
+    {"u", "v", "x", LEV_PERM_WRITE, "n", true, true},
+    {"u", "v", "x", LEV_PERM_WRITE, "m", true, false},
+    {"u", "", "/x", LEV_PERM_WRITE, "m", false, true},
+    {".*", "/", "x", LEV_PERM_WRITE, ".*", true, true},
+    {".*", "/", "x", LEV_PERM_WRITE, "anything", true, false},
+    {".*", "/", "x", LEV_PERM_READ, "/", true, true},
+    {"stranger", "/", "x", LEV_PERM_WRITE, "k", false, true},
+};
+
+START_TEST(test_topics)
+{
+    ck_assert(lev_auth_topics_ruled(auth, B(topics[_i].user), B(topics[_i].vhost),
+                                    B(topics[_i].exchange)) == topics[_i].ruled);
+    ck_assert(lev_auth_topic(auth, B(topics[_i].user), B(topics[_i].vhost), B(topics[_i].exchange),
+                             topics[_i].what, B(topics[_i].key)) == topics[_i].may);
 }
 END_TEST
 
@@ -365,6 +407,7 @@ static Suite *auth_suite(void)
     tcase_add_test(t, test_vhosts);
     tcase_add_loop_test(t, test_permit, 0, COUNT(permits));
     tcase_add_test(t, test_permit_no_pointer);
+    tcase_add_loop_test(t, test_topics, 0, COUNT(topics));
     tcase_add_test(t, test_tags);
     tcase_add_test(t, test_loopback);
     tcase_add_test(t, test_reload);

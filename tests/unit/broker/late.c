@@ -7,6 +7,7 @@
 #include "amqp/props.h"
 #include "args.h"
 #include "base/mem.h"
+#include "broker/admin.h"
 #include "broker/declare.h"
 
 static uint64_t clock_ms;
@@ -50,11 +51,32 @@ static void drain(struct late *l)
 
 /* ---- Life ---- */
 
+static void set_policies(struct late *l)
+{
+    char err[LEV_POLICY_ERR_MAX];
+    struct lev_policy_set *set = lev_policy_set_new();
+    struct lev_policy_def d = {.name = LEV_LIT("policy"),
+                               .apply_to = lev_bytes_str(l->apply_to ? l->apply_to : ""),
+                               .definition = args(l->definition ? l->definition : "")};
+    if (l->apply_to)
+        ck_assert_msg(lev_policy_set_put(set, LEV_USER_POLICY, &d, err) == 0, "%s", err);
+    lev_vhost_set_policies(l->v, set);
+}
+
+void late_govern(struct late *l, const char *apply_to, const char *definition)
+{
+    l->apply_to = apply_to;
+    l->definition = definition;
+    set_policies(l);
+    late_run(l);
+}
+
 static void start(struct late *l)
 {
     static const struct lev_sink_ops sink = {.notify = on_notify};
     l->v = lev_vhost_new(LEV_LIT("/"), l->store, read_clock);
     l->v->delays.limits = l->limits;
+    set_policies(l);
     lev_store_mem_recover(l->store, &lev_vhost_recovery, l->v);
     lev_store_mem_start(l->store, &lev_vhost_store_client, l->v);
     lev_vhost_tick(l->v);

@@ -13,10 +13,11 @@ struct late {
     struct lev_vhost *v;
     struct lev_client client;
     struct lev_chan ch;
-    struct lev_delay_limits limits; /* of every vhost started */
-    int returned;                   /* basic.return so far */
-    bool nacked;                    /* the last answer to a publish was basic.nack */
-    struct lev_error err;           /* of the last call that failed */
+    struct lev_delay_limits limits;    /* of every vhost started */
+    int returned;                      /* basic.return so far */
+    bool nacked;                       /* the last answer to a publish was basic.nack */
+    struct lev_error err;              /* of the last call that failed */
+    const char *apply_to, *definition; /* of the policy of every vhost started; NULL: none */
 };
 
 void late_init(struct late *l);
@@ -30,6 +31,9 @@ void late_advance(struct late *l, uint64_t ms);
 void late_tick(struct late *l, uint64_t ms);
 /* The process dies: what was committed comes back. */
 void late_crash(struct late *l);
+
+/* One policy for all names of that kind, from now on; NULL: none. definition as in args.h. */
+void late_govern(struct late *l, const char *apply_to, const char *definition);
 
 /* 0 or -1 with l->err. flags: d durable. arguments as in args.h. */
 int late_exchange(struct late *l, const char *name, const char *type, const char *flags,

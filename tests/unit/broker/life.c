@@ -1,60 +1,14 @@
 /* A plain model of queues with limits, times, dead letters, priorities and retries. See life.h. */
-#include "life.h"
+#include "life_int.h"
 
 #include <check.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 
-#define DEAD_TO(q) "x-dead-letter-exchange=S x-dead-letter-routing-key=S" q " "
-
-// clang-format off
-const struct life_spec life_specs[LIFE_QUEUES] = {
-    /* a cycle of q0 and q2 */
-    {.arguments = DEAD_TO("q2") "x-message-ttl=I50",
-     .bound = true, .durable = true, .ttl = 50, .dead_to = 3},
-    {.arguments = DEAD_TO("q6") "x-max-priority=I3 x-max-length=I6",
-     .durable = true, .levels = 4, .max_length = 6, .dead_to = 7, .no_expiration = true},
-    {.arguments = DEAD_TO("q0") "x-max-length-bytes=I300 x-message-ttl=I80",
-     .durable = true, .max_bytes = 300, .ttl = 80, .dead_to = 1},
-    {.arguments = DEAD_TO("q4") "x-queue-type=Squorum x-delivery-limit=I2",
-     .bound = true, .durable = true, .quorum = true, .delivery_limit = 2, .dead_to = 5},
-    {.arguments = "x-max-length=I5 x-single-active-consumer=t1",
-     .max_length = 5, .single_active = true},
-    {.arguments = DEAD_TO("q1") "x-max-length=I4 x-overflow=Sreject-publish",
-     .bound = true, .durable = true, .max_length = 4, .reject = true,
-     .no_consumers = true, .dead_to = 2},
-    {.arguments = "x-expires=I200", .durable = true, .unused = 200},
-    {.arguments = DEAD_TO("q8") "x-max-length=I3 x-overflow=Sreject-publish-dlx "
-                                "x-message-ttl=I30",
-     .bound = true, .max_length = 3, .ttl = 30, .reject = true, .reject_dlx = true,
-     .no_consumers = true, .dead_to = 9},
-    {.arguments = "x-queue-type=Squorum x-delivery-limit=I-1 x-message-ttl=I400 "
-                  "x-delayed-retry-type=Sall x-delayed-retry-min=I20 x-delayed-retry-max=I50",
-     .durable = true, .quorum = true, .no_expiration = true, .ttl = 400, .retry_failed = true,
-     .retry_returned = true, .retry_min = 20, .retry_max = 50},
-    {.arguments = "x-max-priority=I9 x-message-ttl=I120 x-delayed-retry-type=Sfailed "
-                  "x-delayed-retry-min=I30",
-     .bound = true, .durable = true, .levels = 10, .no_expiration = true, .ttl = 120, .retry_failed = true,
-     .retry_min = 30},
-};
-// clang-format on
-
-void life_fail(const struct life *l, const char *cond, const char *fmt, ...)
-{
-    char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    ck_abort_msg("LEV_SEED=%lu LEV_OPS=%lu (%s): %s: %s", l->seed, l->op + 1, l->doing, text, cond);
-    abort();
-}
-
 /* --- lists, by place --- */
 
-static void list_insert(struct life_list *ls, const struct life_msg *x)
+void life_list_insert(struct life_list *ls, const struct life_msg *x)
 {
     size_t at = ls->n;
     if (ls->n == ls->cap) {
@@ -68,7 +22,7 @@ static void list_insert(struct life_list *ls, const struct life_msg *x)
     ls->n++;
 }
 
-static struct life_msg list_remove(struct life_list *ls, size_t at)
+struct life_msg life_list_remove(struct life_list *ls, size_t at)
 {
     struct life_msg x = ls->v[at];
     ls->n--;
@@ -79,35 +33,35 @@ static struct life_msg list_remove(struct life_list *ls, size_t at)
 /* --- queues --- */
 
 /* 0 of a limit means none. */
-static uint64_t limit(uint64_t n)
+uint64_t life_limit(uint64_t n)
 {
     return n ? n : UINT64_MAX;
 }
 
-static uint64_t now(const struct life *l)
+uint64_t life_now(const struct life *l)
 {
     return stage_now(l->stage);
 }
 
-static bool alive(const struct life *l, int queue, int gen)
+bool life_alive(const struct life *l, int queue, int gen)
 {
     return l->q[queue].exists && l->q[queue].gen == gen;
 }
 
-static unsigned level_of(int queue, const struct life_msg *m)
+unsigned life_level_of(int queue, const struct life_msg *m)
 {
     unsigned levels = life_specs[queue].levels;
     return !levels ? 0 : m->priority < levels ? m->priority : levels - 1;
 }
 
 /* True when a is handed out (and dropped) before b. */
-static bool goes_first(int queue, const struct life_msg *a, const struct life_msg *b)
+bool life_goes_first(int queue, const struct life_msg *a, const struct life_msg *b)
 {
-    unsigned x = level_of(queue, a), y = level_of(queue, b);
+    unsigned x = life_level_of(queue, a), y = life_level_of(queue, b);
     return x != y ? x > y : a->seq < b->seq;
 }
 
-static uint64_t bytes_of(const struct life_list *ls)
+uint64_t life_bytes_of(const struct life_list *ls)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < ls->n; i++)
@@ -115,18 +69,18 @@ static uint64_t bytes_of(const struct life_list *ls)
     return n;
 }
 
-static void enqueue(struct life *l, int queue, struct life_msg m)
+void life_enqueue(struct life *l, int queue, struct life_msg m)
 {
     struct life_queue *q = &l->q[queue];
-    uint64_t ttl = limit(life_specs[queue].ttl);
+    uint64_t ttl = life_limit(q->now.ttl);
     if (m.expiration < ttl)
         ttl = m.expiration;
-    m.expires = ttl == UINT64_MAX ? 0 : now(l) + ttl;
+    m.expires = ttl == UINT64_MAX ? 0 : life_now(l) + ttl;
     m.seq = q->next_seq++;
     m.again = LIFE_NO;
     m.born = l->op;
     m.count = 0;
-    list_insert(&q->ready, &m);
+    life_list_insert(&q->ready, &m);
 }
 
 /* A death of the same kind moves to the front. */
@@ -153,56 +107,34 @@ static bool is_cycle(const struct life_msg *m, int to)
     return false;
 }
 
-static void die(struct life *l, int queue, struct life_msg m, enum lev_death reason)
+void life_die(struct life *l, int queue, struct life_msg m, enum lev_death reason)
 {
-    int to = life_specs[queue].dead_to - 1;
+    if (l->q[queue].now.keeps) {
+        life_list_insert(&l->q[queue].kept, &m);
+        return;
+    }
+    int to = l->q[queue].now.dead_to - 1;
     note_death(&m, queue, reason);
     m.expiration = UINT64_MAX;
     if (to >= 0 && l->q[to].exists && !is_cycle(&m, to))
-        enqueue(l, to, m);
+        life_offer(l, to, &m);
 }
 
-/* The first of its level that has expired, or n. */
-static size_t expired_head(const struct life *l, int queue)
+static void forget_messages(struct life_queue *q)
 {
-    const struct life_list *ls = &l->q[queue].ready;
-    bool seen[256] = {false};
-    for (size_t i = 0; i < ls->n; i++) {
-        unsigned level = level_of(queue, &ls->v[i]);
-        if (!seen[level] && ls->v[i].expires && ls->v[i].expires <= now(l))
-            return i;
-        seen[level] = true;
-    }
-    return ls->n;
-}
-
-static size_t first_of(const struct life *l, int queue)
-{
-    const struct life_list *ls = &l->q[queue].ready;
-    size_t best = 0;
-    for (size_t i = 1; i < ls->n; i++)
-        if (goes_first(queue, &ls->v[i], &ls->v[best]))
-            best = i;
-    return best;
-}
-
-static bool over(const struct life *l, int queue)
-{
-    const struct life_list *ls = &l->q[queue].ready;
-    const struct life_spec *s = &life_specs[queue];
-    return !s->reject && (ls->n > limit(s->max_length) || bytes_of(ls) > limit(s->max_bytes));
+    q->ready.n = q->parked.n = q->kept.n = 0;
 }
 
 void life_declare(struct life *l, int queue)
 {
     struct life_queue *q = &l->q[queue];
-    q->used_ms = now(l);
+    q->used_ms = life_now(l);
     if (q->exists)
         return;
     q->exists = true;
     q->gen++;
     q->next_seq = q->step_seq = 0;
-    q->ready.n = q->parked.n = 0;
+    forget_messages(q);
 }
 
 static void detach(struct life_chan *ch, int consumer)
@@ -216,7 +148,7 @@ static void detach(struct life_chan *ch, int consumer)
 void life_delete(struct life *l, int queue)
 {
     l->q[queue].exists = false;
-    l->q[queue].ready.n = l->q[queue].parked.n = 0;
+    forget_messages(&l->q[queue]);
     for (int p = 0; p < LIFE_PEERS; p++) {
         for (int c = 1; c <= PEER_CHANNELS; c++) {
             for (int k = 0; k < LIFE_CONSUMERS; k++) {
@@ -230,44 +162,130 @@ void life_delete(struct life *l, int queue)
     }
 }
 
+/* A purge forgets the ids of those that are held, too. */
+static void forget_ids(struct life *l, int queue)
+{
+    for (int p = 0; p < LIFE_PEERS; p++) {
+        for (int c = 1; c <= PEER_CHANNELS; c++) {
+            struct life_chan *ch = &l->ch[p][c];
+            for (size_t i = 0; i < ch->n_unacked; i++)
+                if (ch->unacked[i].queue == queue && life_alive(l, queue, ch->unacked[i].gen))
+                    ch->unacked[i].m.dedup_id = 0;
+        }
+    }
+}
+
 size_t life_purge(struct life *l, int queue)
 {
     size_t n = l->q[queue].ready.n + l->q[queue].parked.n;
     l->q[queue].ready.n = l->q[queue].parked.n = 0;
+    forget_ids(l, queue);
     return n;
 }
 
 /* --- publishing --- */
 
-/* False: refused. */
-static bool offer(struct life *l, int queue, const struct life_msg *m)
+/* The queue has one with the same id. */
+static bool has_twin(const struct life *l, int queue, const struct life_msg *m)
 {
-    const struct life_spec *s = &life_specs[queue];
     const struct life_list *ls = &l->q[queue].ready;
-    if (s->reject &&
-        (ls->n + 1 > limit(s->max_length) || bytes_of(ls) + m->len > limit(s->max_bytes))) {
+    for (size_t i = 0; m->dedup_id && i < ls->n; i++)
+        if (ls->v[i].dedup_id == m->dedup_id)
+            return true;
+    for (int p = 0; m->dedup_id && p < LIFE_PEERS; p++) {
+        for (int c = 1; c <= PEER_CHANNELS; c++) {
+            const struct life_chan *ch = &l->ch[p][c];
+            for (size_t i = 0; i < ch->n_unacked; i++)
+                if (ch->unacked[i].queue == queue && life_alive(l, queue, ch->unacked[i].gen) &&
+                    ch->unacked[i].m.dedup_id == m->dedup_id)
+                    return true;
+        }
+    }
+    return false;
+}
+
+/* False: refused. */
+bool life_offer(struct life *l, int queue, const struct life_msg *m)
+{
+    const struct life_spec *s = &l->q[queue].now;
+    const struct life_list *ls = &l->q[queue].ready;
+    uint64_t n = ls->n + l->q[queue].kept.n;
+    if (s->no_twins && has_twin(l, queue, m))
+        return true;
+    if (s->reject && (n + 1 > life_limit(s->max_length) ||
+                      life_bytes_of(ls) + m->len > life_limit(s->max_bytes))) {
         if (s->reject_dlx)
-            die(l, queue, *m, LEV_DEATH_MAXLEN);
+            life_die(l, queue, *m, LEV_DEATH_MAXLEN);
         return false;
     }
-    enqueue(l, queue, *m);
+    life_enqueue(l, queue, *m);
     return true;
 }
 
-/* False when a queue refused it. */
+/* To the queues that were there. False when one refused it. */
 static bool offer_all(struct life *l, const struct life_publish *p)
 {
     bool taken = true;
     for (int i = 0; i < p->n; i++)
-        if (alive(l, p->queues[i], p->gens[i]))
-            taken &= offer(l, p->queues[i], &p->m);
+        if (life_alive(l, p->queues[i], p->gens[i]))
+            taken &= life_offer(l, p->queues[i], &p->m);
     return taken;
+}
+
+static void delay(struct life *l, const struct life_publish *p)
+{
+    struct life_msg m = p->m;
+    m.to = p->queue;
+    m.due = life_now(l) + m.delay;
+    size_t at = l->delayed.n;
+    m.seq = UINT64_MAX; /* last */
+    life_list_insert(&l->delayed, &m);
+    for (; at > 0 && l->delayed.v[at - 1].due > m.due; at--)
+        l->delayed.v[at] = l->delayed.v[at - 1];
+    l->delayed.v[at] = m;
+}
+
+static void forget_seen(struct life *l, size_t at)
+{
+    l->n_seen--;
+    memmove(l->seen + at, l->seen + at + 1, (l->n_seen - at) * sizeof(l->seen[0]));
+}
+
+/* Through the exchange that drops what it knows. It knows what reached a queue that took it. */
+static bool offer_once(struct life *l, const struct life_publish *p)
+{
+    while (l->n_seen && l->seen[0].expires <= life_now(l))
+        forget_seen(l, 0);
+    for (size_t i = 0; i < l->n_seen; i++)
+        if (l->seen[i].id == p->m.dedup_id)
+            return true;
+    if (l->n_seen == LIFE_SEEN)
+        forget_seen(l, 0);
+    bool taken = !l->q[p->queue].exists || life_offer(l, p->queue, &p->m);
+    if (l->q[p->queue].exists && taken) {
+        l->seen[l->n_seen].id = p->m.dedup_id;
+        l->seen[l->n_seen++].expires = life_now(l) + LIFE_SEEN_MS;
+    }
+    return taken;
+}
+
+/* The exchanges that act find their queues when a transaction is committed; others did before. */
+static bool submit(struct life *l, const struct life_publish *p)
+{
+    if (p->m.way == LIFE_DIRECT)
+        return offer_all(l, p);
+    if (p->m.way == LIFE_ONCE)
+        return offer_once(l, p);
+    if (!p->m.delay)
+        return !l->q[p->queue].exists || life_offer(l, p->queue, &p->m);
+    delay(l, p);
+    return true;
 }
 
 void life_publish(struct life *l, int peer, int number, int queue, struct life_msg m)
 {
     struct life_chan *ch = &l->ch[peer][number];
-    struct life_publish p = {.m = m};
+    struct life_publish p = {.m = m, .queue = queue};
     for (int i = 0; i < LIFE_QUEUES; i++) {
         if (!l->q[i].exists || (queue >= 0 ? i != queue : !life_specs[i].bound))
             continue;
@@ -279,7 +297,7 @@ void life_publish(struct life *l, int peer, int number, int queue, struct life_m
         ch->publishes[ch->n_publishes++] = p;
         return;
     }
-    bool taken = offer_all(l, &p);
+    bool taken = submit(l, &p);
     if (ch->mode != LIFE_CONFIRM)
         return;
     ch->nacks = lev_xrealloc(ch->nacks, (ch->n_confirms + 2) * sizeof(bool));
@@ -298,11 +316,11 @@ void life_consume(struct life *l, int peer, int number, int consumer, int queue,
                                                      .priority = priority,
                                                      .since = ++l->consumes,
                                                      .prefetch = ch->prefetch};
-    l->q[queue].used_ms = now(l);
+    l->q[queue].used_ms = life_now(l);
 }
 
 /* The n-th consumer of all, or NULL. */
-static struct life_consumer *consumer_at(struct life *l, int n)
+struct life_consumer *life_consumer_at(struct life *l, int n)
 {
     int per_peer = PEER_CHANNELS * LIFE_CONSUMERS;
     if (n >= LIFE_PEERS * per_peer)
@@ -310,20 +328,20 @@ static struct life_consumer *consumer_at(struct life *l, int n)
     return &l->ch[n / per_peer][n % per_peer / LIFE_CONSUMERS + 1].consumers[n % LIFE_CONSUMERS];
 }
 
-static int consumers_of(struct life *l, int queue)
+int life_consumers_of(struct life *l, int queue)
 {
     int n = 0;
-    for (int i = 0; consumer_at(l, i); i++)
-        n += consumer_at(l, i)->live && consumer_at(l, i)->queue == queue;
+    for (int i = 0; life_consumer_at(l, i); i++)
+        n += life_consumer_at(l, i)->live && life_consumer_at(l, i)->queue == queue;
     return n;
 }
 
 /* The one that has waited longest. */
-static struct life_consumer *active_of(struct life *l, int queue)
+struct life_consumer *life_active_of(struct life *l, int queue)
 {
     struct life_consumer *best = NULL;
-    for (int i = 0; consumer_at(l, i); i++) {
-        struct life_consumer *c = consumer_at(l, i);
+    for (int i = 0; life_consumer_at(l, i); i++) {
+        struct life_consumer *c = life_consumer_at(l, i);
         if (c->live && c->queue == queue && (!best || c->since < best->since))
             best = c;
     }
@@ -334,8 +352,8 @@ void life_cancel(struct life *l, int peer, int ch, int consumer)
 {
     int queue = l->ch[peer][ch].consumers[consumer].queue;
     detach(&l->ch[peer][ch], consumer);
-    if (!consumers_of(l, queue))
-        l->q[queue].used_ms = now(l);
+    if (!life_consumers_of(l, queue))
+        l->q[queue].used_ms = life_now(l);
 }
 
 void life_get(struct life *l, int peer, int number, int queue, bool no_ack)
@@ -344,33 +362,33 @@ void life_get(struct life *l, int peer, int number, int queue, bool no_ack)
     ch->getting = true;
     ch->get_queue = queue;
     ch->get_no_ack = no_ack;
-    l->q[queue].used_ms = now(l);
+    l->q[queue].used_ms = life_now(l);
 }
 
 /* --- settling --- */
 
 static void come_back(struct life *l, int queue, struct life_msg m, bool failed)
 {
-    const struct life_spec *s = &life_specs[queue];
+    const struct life_spec *s = &l->q[queue].now;
     bool held = failed ? s->retry_failed : s->retry_returned;
     m.again = LIFE_YES;
-    if (s->quorum || s->retry_failed || s->retry_returned)
-        m.count++;
-    if (m.count > limit(s->delivery_limit)) {
-        die(l, queue, m, LEV_DEATH_DELIVERY_LIMIT);
+    bool counted = s->quorum || s->retry_failed || s->retry_returned;
+    if (counted && m.count + 1 > life_limit(s->delivery_limit)) {
+        life_die(l, queue, m, LEV_DEATH_DELIVERY_LIMIT);
         return;
     }
+    m.count += counted;
     if (!held) {
-        list_insert(&l->q[queue].ready, &m);
+        life_list_insert(&l->q[queue].ready, &m);
         return;
     }
     uint64_t delay = s->retry_min * m.count;
-    if (delay > limit(s->retry_max))
+    if (delay > life_limit(s->retry_max))
         delay = s->retry_max;
-    m.due = now(l) + delay;
+    m.due = life_now(l) + delay;
     if (m.expires && m.expires < m.due)
         m.due = m.expires;
-    list_insert(&l->q[queue].parked, &m);
+    life_list_insert(&l->q[queue].parked, &m);
 }
 
 /* Settles slot i and closes up. */
@@ -381,10 +399,10 @@ static void apply(struct life *l, struct life_chan *ch, size_t i, enum lev_settl
     memmove(ch->unacked + i, ch->unacked + i + 1, (ch->n_unacked - i) * sizeof(u));
     if (u.consumer >= 0)
         ch->consumers[u.consumer].unacked--;
-    if (!alive(l, u.queue, u.gen))
+    if (!life_alive(l, u.queue, u.gen))
         return;
     if (how == LEV_SETTLE_REJECT)
-        die(l, u.queue, u.m, LEV_DEATH_REJECTED);
+        life_die(l, u.queue, u.m, LEV_DEATH_REJECTED);
     else if (how != LEV_SETTLE_ACK)
         come_back(l, u.queue, u.m, how == LEV_SETTLE_FAIL);
 }
@@ -433,7 +451,7 @@ bool life_commit(struct life *l, int peer, int number)
     struct life_chan *ch = &l->ch[peer][number];
     bool taken = true;
     for (size_t i = 0; i < ch->n_publishes; i++)
-        taken &= offer_all(l, &ch->publishes[i]);
+        taken &= submit(l, &ch->publishes[i]);
     for (size_t i = 0; i < ch->n_settles; i++)
         apply(l, ch, slot_of(ch, ch->settles[i].tag), ch->settles[i].how);
     ch->n_publishes = ch->n_settles = 0;
@@ -477,7 +495,7 @@ static void keep(struct life *l, int queue, struct life_msg m, enum life_again a
         return;
     if (m.again != LIFE_YES)
         m.again = again;
-    list_insert(&l->q[queue].ready, &m);
+    life_list_insert(&l->q[queue].ready, &m);
 }
 
 void life_restart(struct life *l)
@@ -487,294 +505,25 @@ void life_restart(struct life *l)
         struct life_list ready = q->ready;
         q->ready = (struct life_list){0};
         q->exists &= life_specs[i].durable;
-        q->used_ms = now(l);
+        q->used_ms = life_now(l);
         for (size_t k = 0; q->exists && k < ready.n; k++)
             keep(l, i, ready.v[k], LIFE_EITHER);
         for (size_t k = 0; q->exists && k < q->parked.n; k++)
             keep(l, i, q->parked.v[k], LIFE_YES);
-        q->parked.n = 0;
+        for (size_t k = 0; q->exists && k < q->kept.n; k++)
+            keep(l, i, q->kept.v[k], LIFE_YES);
+        q->parked.n = q->kept.n = 0;
         free(ready.v);
     }
     for (int p = 0; p < LIFE_PEERS; p++) {
         for (int c = 1; c <= PEER_CHANNELS; c++) {
             struct life_chan *ch = &l->ch[p][c];
             for (size_t k = 0; k < ch->n_unacked; k++)
-                if (alive(l, ch->unacked[k].queue, ch->unacked[k].gen))
+                if (life_alive(l, ch->unacked[k].queue, ch->unacked[k].gen))
                     keep(l, ch->unacked[k].queue, ch->unacked[k].m, LIFE_YES);
             forget_channel(ch);
         }
     }
-}
-
-/* --- what the peers were told --- */
-
-void life_begin(struct life *l, const char *doing)
-{
-    l->doing = doing;
-    l->n_deliveries = 0;
-    for (int i = 0; i < LIFE_QUEUES; i++) {
-        l->q[i].step_seq = l->q[i].next_seq;
-        l->q[i].said_empty = false;
-        l->q[i].left = UINT32_MAX;
-        for (size_t k = 0; k < l->q[i].ready.n; k++)
-            l->q[i].ready.v[k].unparked = false;
-    }
-}
-
-static void note_delivery(struct life *l, int peer, const struct event *e)
-{
-    struct life_chan *ch = &l->ch[peer][e->channel];
-    struct life_delivery d = {.peer = peer,
-                              .ch = e->channel,
-                              .consumer = -1,
-                              .queue = ch->get_queue,
-                              .id = atoi(e->body),
-                              .tag = e->tag,
-                              .redelivered = e->flags & LEV_OUTF_REDELIVERED,
-                              .no_ack = ch->get_no_ack,
-                              .count = e->count};
-    if (e->kind == LEV_OUT_DELIVER) {
-        d.consumer = atoi(e->consumer + 1);
-        const struct life_consumer *c = &ch->consumers[d.consumer];
-        agree(l, c->live, "delivery to %s, which is gone", e->consumer);
-        d.queue = c->queue;
-        d.no_ack = c->no_ack;
-        agree(l, !life_specs[d.queue].single_active || c == active_of(l, d.queue),
-              "delivery to %s, which is not active", e->consumer);
-    } else {
-        agree(l, ch->getting, "get-ok unasked");
-        ch->getting = false;
-        l->q[d.queue].left = e->n;
-    }
-    agree(l, d.tag == ch->last_tag + 1, "delivery tag %llu", (unsigned long long)d.tag);
-    ch->last_tag = d.tag;
-    l->deliveries = lev_xrealloc(l->deliveries, (l->n_deliveries + 1) * sizeof(d));
-    l->deliveries[l->n_deliveries++] = d;
-}
-
-static void note_confirm(struct life *l, struct life_chan *ch, const struct event *e)
-{
-    bool nack = e->flags & LEV_OUTF_NACK;
-    agree(l, ch->mode == LIFE_CONFIRM && e->tag > ch->confirmed && e->tag <= ch->n_confirms,
-          "confirm of %llu", (unsigned long long)e->tag);
-    while (ch->confirmed < e->tag) {
-        ch->confirmed++;
-        agree(l, ch->nacks[ch->confirmed] == nack, "nack of %llu is %d",
-              (unsigned long long)ch->confirmed, nack);
-    }
-}
-
-static void note_event(struct life *l, int peer, const struct event *e)
-{
-    struct life_chan *ch = &l->ch[peer][e->channel];
-    switch (e->kind) {
-    case LEV_OUT_DELIVER:
-    case LEV_OUT_GET_OK:
-        note_delivery(l, peer, e);
-        return;
-    case LEV_OUT_GET_EMPTY:
-        agree(l, ch->getting, "get-empty unasked");
-        ch->getting = false;
-        l->q[ch->get_queue].said_empty = true;
-        return;
-    case LEV_OUT_CONFIRM:
-        note_confirm(l, ch, e);
-        return;
-    case LEV_OUT_COMMIT_OK:
-        agree(l, ch->committing, "commit-ok unasked");
-        ch->committing = false;
-        return;
-    case LEV_OUT_CANCEL:
-        agree(l, ch->consumers[atoi(e->consumer + 1)].cancelled, "cancel of %s", e->consumer);
-        ch->consumers[atoi(e->consumer + 1)].cancelled = false;
-        return;
-    default:
-        return;
-    }
-}
-
-static void track(struct life *l, const struct life_delivery *d)
-{
-    struct life_chan *ch = &l->ch[d->peer][d->ch];
-    if (d->no_ack)
-        return;
-    ch->unacked = lev_xrealloc(ch->unacked, (ch->n_unacked + 1) * sizeof(*ch->unacked));
-    size_t at = ch->n_unacked++;
-    for (; at > 0 && ch->unacked[at - 1].tag > d->tag; at--)
-        ch->unacked[at] = ch->unacked[at - 1];
-    ch->unacked[at] = (struct life_unacked){.tag = d->tag,
-                                            .queue = d->queue,
-                                            .gen = l->q[d->queue].gen,
-                                            .consumer = d->consumer,
-                                            .m = d->m};
-    if (d->consumer < 0)
-        return;
-    struct life_consumer *c = &ch->consumers[d->consumer];
-    c->unacked++;
-    agree(l, !c->prefetch || c->unacked <= c->prefetch, "beyond the prefetch %u", c->prefetch);
-}
-
-/* The message leaves its queue, if it is there yet. */
-static bool take_delivery(struct life *l, struct life_delivery *d)
-{
-    struct life_list *ls = &l->q[d->queue].ready;
-    size_t at = 0;
-    while (at < ls->n && ls->v[at].id != d->id)
-        at++;
-    if (at == ls->n)
-        return false;
-    d->m = list_remove(ls, at);
-    d->done = true;
-    agree(l, !d->m.expires || d->m.expires > now(l), "%d was given out expired", d->id);
-    agree(l, d->m.again == LIFE_EITHER || d->redelivered == (d->m.again == LIFE_YES),
-          "redelivered flag of %d is %d", d->id, d->redelivered);
-    agree(l, d->count == d->m.count, "count of %d is %lld, not %u", d->id, (long long)d->count,
-          d->m.count);
-    track(l, d);
-    return true;
-}
-
-/* --- what has to happen --- */
-
-static bool unpark(struct life *l, int queue)
-{
-    struct life_list *ls = &l->q[queue].parked;
-    bool moved = false;
-    for (size_t i = ls->n; i-- > 0;) {
-        if (ls->v[i].due > now(l))
-            continue;
-        struct life_msg m = list_remove(ls, i);
-        m.unparked = true;
-        list_insert(&l->q[queue].ready, &m);
-        moved = true;
-    }
-    return moved;
-}
-
-/* Whoever can take does, then the expired go, then what is too much. */
-static bool move_queue(struct life *l, int queue)
-{
-    struct life_list *ls = &l->q[queue].ready;
-    bool moved = unpark(l, queue);
-    for (size_t i = 0; i < l->n_deliveries; i++)
-        if (!l->deliveries[i].done && l->deliveries[i].queue == queue)
-            moved |= take_delivery(l, &l->deliveries[i]);
-    for (size_t at; (at = expired_head(l, queue)) < ls->n; moved = true)
-        die(l, queue, list_remove(ls, at), LEV_DEATH_EXPIRED);
-    for (; over(l, queue); moved = true)
-        die(l, queue, list_remove(ls, first_of(l, queue)), LEV_DEATH_MAXLEN);
-    return moved;
-}
-
-static void move_all(struct life *l)
-{
-    bool moved;
-    for (int i = 0; i < LIFE_QUEUES; i++)
-        if (l->q[i].exists && !consumers_of(l, i) && life_specs[i].unused &&
-            now(l) >= l->q[i].used_ms + life_specs[i].unused)
-            life_delete(l, i);
-    do {
-        moved = false;
-        for (int i = 0; i < LIFE_QUEUES; i++)
-            if (l->q[i].exists)
-                moved |= move_queue(l, i);
-    } while (moved);
-}
-
-/* --- comparing --- */
-
-static size_t unacked_of(const struct life *l, int queue)
-{
-    size_t n = l->q[queue].parked.n;
-    for (int p = 0; p < LIFE_PEERS; p++)
-        for (int c = 1; c <= PEER_CHANNELS; c++)
-            for (size_t k = 0; k < l->ch[p][c].n_unacked; k++)
-                n += l->ch[p][c].unacked[k].queue == queue &&
-                     l->ch[p][c].unacked[k].gen == l->q[queue].gen;
-    return n;
-}
-
-/* What is left may not have come before what was given out, unless it was not there then. */
-static void compare_order(struct life *l, const struct life_delivery *d)
-{
-    const struct life_queue *q = &l->q[d->queue];
-    for (size_t i = 0; i < q->ready.n; i++) {
-        const struct life_msg *r = &q->ready.v[i];
-        bool open = r->born == d->m.born && r->n_deaths; /* the dead of a priority queue */
-        agree(l, r->seq >= q->step_seq || r->unparked || open || !goes_first(d->queue, r, &d->m),
-              "%s gave %d before %d", q->name, d->id, r->id);
-    }
-}
-
-static void compare_queue(struct life *l, int i)
-{
-    const struct life_queue *q = &l->q[i];
-    bool exists = stage_queue(l->stage, q->name) != NULL;
-    agree(l, exists == q->exists, "%s exists: %d", q->name, exists);
-    if (!exists)
-        return;
-    agree(l, stage_ready(l->stage, q->name) == q->ready.n, "%s has %llu ready, not %zu", q->name,
-          (unsigned long long)stage_ready(l->stage, q->name), q->ready.n);
-    agree(l, stage_unacked(l->stage, q->name) == unacked_of(l, i), "%s has %llu unacked, not %zu",
-          q->name, (unsigned long long)stage_unacked(l->stage, q->name), unacked_of(l, i));
-    agree(l, !q->said_empty || !q->ready.n, "%s said it is empty", q->name);
-    agree(l, q->left >= q->ready.n, "%s said %u are left", q->name, q->left);
-}
-
-static void compare_channel(struct life *l, struct life_chan *ch)
-{
-    agree(l, !ch->getting && !ch->committing, "a get or commit hangs");
-    agree(l, ch->confirmed == ch->n_confirms, "confirms are missing after %llu",
-          (unsigned long long)ch->confirmed);
-    for (int k = 0; k < LIFE_CONSUMERS; k++) {
-        struct life_consumer *c = &ch->consumers[k];
-        agree(l, !c->cancelled, "no cancel of c%d", k);
-        bool can = c->live && (c->no_ack || !c->prefetch || c->unacked < c->prefetch);
-        bool turn = can && (!life_specs[c->queue].single_active || c == active_of(l, c->queue));
-        agree(l, !turn || !l->q[c->queue].ready.n, "c%d starves", k);
-    }
-}
-
-/* The store does all it can, and what is due is done. */
-static void run(struct stage *s)
-{
-    stage_run(s);
-    while (lev_timers_next(&s->v->timers) <= stage_now(s)) {
-        lev_vhost_tick(s->v);
-        stage_run(s);
-    }
-}
-
-void life_end(struct life *l)
-{
-    run(l->stage);
-    for (int p = 0; p < LIFE_PEERS; p++) {
-        struct peer *peer = &l->stage->peers[p];
-        peer_drain(peer);
-        agree(l, !peer->client.suspended, "peer %d is suspended", p);
-    }
-    for (int i = 0; i < LIFE_QUEUES; i++) /* cancels come with it */
-        if (l->q[i].exists && !stage_queue(l->stage, l->q[i].name))
-            agree(l, life_specs[i].unused && !consumers_of(l, i), "%s is gone", l->q[i].name);
-    for (int p = 0; p < LIFE_PEERS; p++) {
-        struct peer *peer = &l->stage->peers[p];
-        for (size_t i = 0; i < peer->n_events; i++)
-            note_event(l, p, &peer->events[i]);
-        peer_forget_events(peer);
-    }
-    move_all(l);
-    for (size_t i = 0; i < l->n_deliveries; i++)
-        agree(l, l->deliveries[i].done, "%s gave %d, which it does not have",
-              l->q[l->deliveries[i].queue].name, l->deliveries[i].id);
-    for (int i = 0; i < LIFE_QUEUES; i++)
-        compare_queue(l, i);
-    for (size_t i = 0; i < l->n_deliveries; i++)
-        compare_order(l, &l->deliveries[i]);
-    for (int p = 0; p < LIFE_PEERS; p++)
-        for (int c = 1; c <= PEER_CHANNELS; c++)
-            compare_channel(l, &l->ch[p][c]);
-    if (l->op % 8 == 0)
-        stage_check(l->stage);
 }
 
 /* --- life --- */
@@ -783,7 +532,7 @@ void life_init(struct life *l, struct stage *s)
 {
     *l = (struct life){.stage = s, .next_id = 1, .doing = "start"};
     for (int i = 0; i < LIFE_QUEUES; i++)
-        snprintf(l->q[i].name, sizeof(l->q[i].name), "q%d", i);
+        snprintf(l->q[i].name, sizeof(l->q[i].name), "q%d", i), l->q[i].now = life_specs[i];
 }
 
 void life_deinit(struct life *l)
@@ -794,6 +543,8 @@ void life_deinit(struct life *l)
     for (int i = 0; i < LIFE_QUEUES; i++) {
         free(l->q[i].ready.v);
         free(l->q[i].parked.v);
+        free(l->q[i].kept.v);
     }
+    free(l->delayed.v);
     free(l->deliveries);
 }

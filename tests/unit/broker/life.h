@@ -1,18 +1,31 @@
-/* A plain model of queues with limits, times, dead letters, priorities and retries: lists of
+/* A plain model of queues with limits, times, dead letters, priorities and retries, with policies
+ * that change them, and of exchanges that delay messages or drop those that come twice: lists of
  * messages. The real broker is asked the same, the store then does all it can, and both must agree
  * about every message. See test_life.c.
  *
  * It does not choose which consumer gets a message: the real broker says, and the model checks that
- * it was that message's turn. What order deaths of two queues reach a third in is nobody's promise:
- * so each queue here takes the dead of one other queue only. One thread. */
+ * it was that message's and that consumer's turn. Nor does it choose when a message that its
+ * dead-letter queue refused at first gets there: it looks which of them are there. What order
+ * messages of two origins reach a queue in at one time is nobody's promise: so each queue here
+ * takes the dead of one other queue only, and none takes dead and delayed ones. One thread. */
 #ifndef LEV_TESTS_BROKER_LIFE_H
 #define LEV_TESTS_BROKER_LIFE_H
 
 #include "stage.h"
 
-enum { LIFE_QUEUES = 10, LIFE_PEERS = 3, LIFE_CONSUMERS = 2, LIFE_DEATHS = 16 };
+enum {
+    LIFE_QUEUES = 14,
+    LIFE_PEERS = 3,
+    LIFE_CONSUMERS = 2,
+    LIFE_DEATHS = 16,
+    LIFE_SEEN = 8,
+    LIFE_SEEN_MS = 150
+};
 
 enum life_again { LIFE_NO, LIFE_YES, LIFE_EITHER /* after a restart nobody knows */ };
+
+/* The way to a queue: the default exchange, the one that delays, the one that drops duplicates. */
+enum life_way { LIFE_DIRECT, LIFE_DELAYED, LIFE_ONCE };
 
 struct life_death {
     int queue;
@@ -32,6 +45,10 @@ struct life_msg {
     int n_deaths;
     unsigned long born; /* the operation that brought it to its queue */
     uint64_t due;       /* while it is held back */
+    enum life_way way;
+    uint64_t delay;    /* 0: none */
+    unsigned dedup_id; /* 0: none */
+    int to;            /* its queue, while its exchange delays it */
 };
 
 struct life_list {
@@ -49,18 +66,33 @@ struct life_spec {
     bool reject, reject_dlx;
     unsigned delivery_limit; /* 0: none */
     int dead_to;             /* number of the queue and one; 0: nowhere */
+    bool keeps;              /* its dead until they are there */
+    bool routed;             /* bound to the exchanges that delay and drop */
+    bool no_twins;           /* drops a message while it has one with the same id */
     bool retry_failed, retry_returned;
     uint64_t retry_min, retry_max;
 };
 
 extern const struct life_spec life_specs[LIFE_QUEUES];
 
+/* What a policy of one queue says, in words and for the model: what it leaves open is 0. */
+struct life_policy {
+    int queue;
+    const char *definition;
+    struct life_spec set;
+};
+
+enum { LIFE_POLICIES = 17 };
+extern const struct life_policy life_policies[LIFE_POLICIES];
+
 struct life_queue {
     char name[16];
     bool exists;
     int gen; /* tells it from the one of this name before */
     uint64_t next_seq, step_seq, used_ms;
-    struct life_list ready, parked;
+    struct life_list ready, parked, kept; /* kept: dead, and not yet where they go */
+    const struct life_policy *policy;     /* NULL: none */
+    struct life_spec now;                 /* what it is declared with and its policy come to */
     bool said_empty;
     uint32_t left; /* least that a get-ok of this step said */
 };
@@ -93,6 +125,7 @@ enum life_mode { LIFE_PLAIN, LIFE_CONFIRM, LIFE_TX };
 
 struct life_publish {
     struct life_msg m;
+    int queue;
     int queues[LIFE_QUEUES], gens[LIFE_QUEUES], n;
 };
 
@@ -122,6 +155,12 @@ struct life {
     struct life_delivery *deliveries;
     size_t n_deliveries;
     uint64_t consumes;
+    struct life_list delayed; /* in the order in which they are due */
+    struct {
+        unsigned id;
+        uint64_t expires;
+    } seen[LIFE_SEEN]; /* by the exchange that drops, oldest first */
+    size_t n_seen;
     int next_id;
     unsigned long seed, op; /* named when something differs */
     const char *doing;
@@ -137,7 +176,9 @@ void life_end(struct life *l);
 void life_declare(struct life *l, int queue);
 void life_delete(struct life *l, int queue);
 size_t life_purge(struct life *l, int queue);
-/* queue -1: the fanout. m: id, priority, expiration, len, persistent. */
+/* The queue's policy is this from now on, or none (NULL). */
+void life_govern(struct life *l, int queue, const struct life_policy *policy);
+/* queue -1: the fanout. m: id, priority, expiration, len, persistent, way, delay, dedup_id. */
 void life_publish(struct life *l, int peer, int ch, int queue, struct life_msg m);
 void life_consume(struct life *l, int peer, int ch, int consumer, int queue, bool no_ack,
                   int64_t priority);

@@ -4,7 +4,9 @@
 #include <check.h>
 #include <stdio.h>
 
+#include "amqp/props.h"
 #include "amqp/table.h"
+#include "args.h"
 #include "base/mem.h"
 
 static const uint64_t EPOCH_MS = UINT64_C(1700000000000);
@@ -63,6 +65,7 @@ static void start(struct stage *s)
 {
     s->v = lev_vhost_new(LEV_LIT("/"), s->store, read_clock);
     lev_vhost_set_windows(s->v, &s->windows);
+    s->v->delays.limits = s->delays;
     lev_store_mem_recover(s->store, &lev_vhost_recovery, s->v);
     lev_store_mem_start(s->store, &lev_vhost_store_client, s->v);
     s->runs++;
@@ -71,7 +74,8 @@ static void start(struct stage *s)
 void stage_init(struct stage *s, const struct lev_windows *windows)
 {
     *s = (struct stage){.windows = windows ? *windows : lev_windows_default,
-                        .expiration_ms = UINT64_MAX};
+                        .expiration_ms = UINT64_MAX,
+                        .delays = lev_delay_limits_default};
     clock_ms = EPOCH_MS;
     s->store = lev_store_mem_new();
     start(s);
@@ -177,6 +181,20 @@ uint64_t stage_unacked(struct stage *s, const char *name)
 size_t stage_rows(struct stage *s, const char *name)
 {
     return lev_store_mem_rows(s->store, stage_queue(s, name)->id, false);
+}
+
+void stage_each_row(struct stage *s, const char *name,
+                    void (*row)(void *ctx, const struct lev_msg *msg), void *ctx)
+{
+    lev_store_mem_each(s->store, stage_queue(s, name)->id, row, ctx);
+}
+
+int stage_id(const struct lev_msg *msg)
+{
+    char text[24] = "";
+    struct lev_bytes body = lev_msg_body(msg);
+    memcpy(text, body.ptr, body.len < sizeof(text) ? body.len : sizeof(text) - 1);
+    return atoi(text);
 }
 
 /* Expects a ring in order from *pos on; adds up what it holds. */
@@ -362,28 +380,53 @@ int64_t peer_purge(struct peer *p, const char *name)
 
 void peer_fanout(struct peer *p, const char *exchange)
 {
-    const struct lev_exchange_def d = {
-        .durable = true, .name = lev_bytes_str(exchange), .type = LEV_LIT("fanout")};
+    peer_exchange(p, exchange, "fanout", "");
+}
+
+void peer_exchange(struct peer *p, const char *exchange, const char *type, const char *arguments)
+{
+    const struct lev_exchange_def d = {.durable = true,
+                                       .name = lev_bytes_str(exchange),
+                                       .type = lev_bytes_str(type),
+                                       .arguments = args(arguments)};
     stage_hold(p->stage);
     ck_assert_int_eq(lev_exchange_declare(p->stage->v->topology, &d, &p->err), 0);
     stage_release(p->stage);
 }
 
-void peer_bind(struct peer *p, const char *exchange, const char *queue)
+static void bind(struct peer *p, const char *exchange, const char *queue, const char *key)
 {
-    const struct lev_binding_def d = {
-        .to_queue = true, .source = lev_bytes_str(exchange), .destination = lev_bytes_str(queue)};
+    const struct lev_binding_def d = {.to_queue = true,
+                                      .source = lev_bytes_str(exchange),
+                                      .destination = lev_bytes_str(queue),
+                                      .routing_key = lev_bytes_str(key)};
     stage_hold(p->stage);
     ck_assert_int_eq(lev_bind(p->stage->v->topology, &d, &p->err), 0);
     stage_release(p->stage);
+}
+
+void peer_bind(struct peer *p, const char *exchange, const char *queue)
+{
+    bind(p, exchange, queue, "");
+}
+
+void peer_bind_name(struct peer *p, const char *exchange, const char *queue)
+{
+    bind(p, exchange, queue, queue);
 }
 
 static struct lev_msg *message(const struct stage *s, const char *exchange, const char *key,
                                const char *body, bool persistent)
 {
     size_t len = strlen(body), full = len > s->pad ? len : s->pad;
-    struct lev_msg *m =
-        lev_msg_new(lev_bytes_str(exchange), lev_bytes_str(key), LEV_LIT("\0\0"), (uint32_t)full);
+    const struct lev_props p = {.flags = s->headers ? LEV_PROP_HEADERS : 0,
+                                .headers = args(s->headers ? s->headers : "")};
+    struct lev_buf props;
+    lev_buf_init(&props);
+    lev_props_encode(&props, &p);
+    struct lev_msg *m = lev_msg_new(lev_bytes_str(exchange), lev_bytes_str(key),
+                                    lev_buf_view(&props), (uint32_t)full);
+    lev_buf_deinit(&props);
     ck_assert_ptr_nonnull(m);
     uint8_t *at = lev_msg_body_mut(m);
     memset(at, '.', full);
@@ -403,6 +446,7 @@ int peer_publish(struct peer *p, int ch, const char *exchange, const char *key, 
         .keys = keys,
         .n_keys = 1,
         .mandatory = strchr(flags, 'm') != NULL};
+    pub.headers = lev_msg_headers(pub.msg);
     stage_hold(p->stage);
     int rc = lev_publish(&p->ch[ch], &pub, &p->err);
     stage_release(p->stage);

@@ -46,6 +46,8 @@ struct stage {
     size_t pad;                     /* bodies are filled up to it with dots */
     uint64_t expiration_ms;         /* of what is published; UINT64_MAX: none */
     uint8_t priority;               /* the same */
+    const char *headers;            /* the same, as in args.h; NULL: none */
+    struct lev_delay_limits delays; /* of the vhost from its next start on */
     int held;
     uint64_t runs; /* restarts and crashes so far */
 };
@@ -77,6 +79,11 @@ uint64_t stage_ready(struct stage *s, const char *name);
 uint64_t stage_unacked(struct stage *s, const char *name);
 /* Live rows of a durable queue in the store. */
 size_t stage_rows(struct stage *s, const char *name);
+/* Each of them, in order. */
+void stage_each_row(struct stage *s, const char *name,
+                    void (*row)(void *ctx, const struct lev_msg *msg), void *ctx);
+/* The number that a body begins with. */
+int stage_id(const struct lev_msg *msg);
 /* Expects the invariants of queue.h of every queue, and the vhost's memory counter to be right. */
 void stage_check(struct stage *s);
 
@@ -98,6 +105,9 @@ int64_t peer_purge(struct peer *p, const char *name);
 /* A durable fanout exchange, and a binding of it to a queue. */
 void peer_fanout(struct peer *p, const char *exchange);
 void peer_bind(struct peer *p, const char *exchange, const char *queue);
+/* The same for any durable exchange, and with the queue's name as routing key. */
+void peer_exchange(struct peer *p, const char *exchange, const char *type, const char *arguments);
+void peer_bind_name(struct peer *p, const char *exchange, const char *queue);
 /* flags: p persistent, m mandatory. */
 int peer_publish(struct peer *p, int ch, const char *exchange, const char *key, const char *body,
                  const char *flags);

@@ -1,53 +1,31 @@
-/* Random operations on queues with limits, times, dead letters, priorities and retries, compared
- * step by step with a plain model (life.h).
- *
- * LEV_SEED=n LEV_OPS=n replays one run; a failure prints both. */
+/* Random operations on queues with limits, times, dead letters, priorities, retries and policies,
+ * and on exchanges that delay and drop duplicates, compared step by step with a plain model
+ * (life.h).
+ */
 #include "args.h"
 #include "life.h"
+#include "play.h"
 
 #include <check.h>
 #include <stdio.h>
 
-#include "base/log.h"
-
-static const struct lev_windows tiny = {.max = 4,
-                                        .keep = 2,
-                                        .max_bytes = 1000,
-                                        .keep_bytes = 300,
-                                        .tail_max = 4,
-                                        .tail_max_bytes = 1000,
-                                        .pressure = 3000};
-static const struct lev_windows small = {.max = 32,
-                                         .keep = 8,
-                                         .max_bytes = 8000,
-                                         .keep_bytes = 2000,
-                                         .tail_max = 16,
-                                         .tail_max_bytes = 4000,
-                                         .pressure = 20000};
+#include "broker/admin.h"
 
 struct play {
     struct stage st;
     struct life l;
-    uint64_t rng;
+    struct dice dice;
     unsigned appetite; /* how much more is consumed than published, 0 to 99 */
 };
 
-static uint64_t next_random(struct play *g)
-{
-    g->rng ^= g->rng << 13;
-    g->rng ^= g->rng >> 7;
-    g->rng ^= g->rng << 17;
-    return g->rng * UINT64_C(2685821657736338717);
-}
-
 static int below(struct play *g, int n)
 {
-    return (int)((next_random(g) >> 33) % (uint64_t)n);
+    return dice_below(&g->dice, n);
 }
 
 static bool chance(struct play *g, unsigned percent)
 {
-    return below(g, 100) < (int)percent;
+    return dice_chance(&g->dice, percent);
 }
 
 /* --- operations --- */
@@ -62,6 +40,10 @@ static void declare(struct play *g, int peer)
     agree(&g->l, rc == 0, "%s", p->err.text);
     if (life_specs[i].bound)
         peer_bind(p, "fx", g->l.q[i].name);
+    if (life_specs[i].routed) {
+        peer_bind_name(p, "delays", g->l.q[i].name);
+        peer_bind_name(p, "once", g->l.q[i].name);
+    }
     stage_release(&g->st);
     life_declare(&g->l, i);
 }
@@ -79,25 +61,40 @@ static void delete_or_purge(struct play *g, int peer, bool purge)
         life_delete(&g->l, i);
 }
 
-static void publish_one(struct play *g, int peer, int ch, int queue)
+static struct life_msg message(struct play *g, int queue, enum life_way way)
 {
-    char body[16], flags[2] = "";
-    struct life_msg m = {.id = g->l.next_id++, .persistent = chance(g, 60)};
+    struct life_msg m = {.id = g->l.next_id++, .persistent = chance(g, 60), .way = way};
     m.priority = chance(g, 50) ? 0 : (unsigned)below(g, chance(g, 20) ? 256 : 6);
     m.expiration = UINT64_MAX;
     if (queue >= 0 && !life_specs[queue].no_expiration && chance(g, 20))
         m.expiration = (uint64_t)below(g, 100) + 1;
+    if (way == LIFE_DELAYED && chance(g, 80))
+        m.delay = (uint64_t)below(g, chance(g, 90) ? 60 : 600) + 1;
+    if (way == LIFE_ONCE || queue < 0 || life_specs[queue].no_twins)
+        m.dedup_id = (unsigned)below(g, 20) + (way == LIFE_ONCE);
+    return m;
+}
+
+static void publish_one(struct play *g, int peer, int ch, int queue, enum life_way way)
+{
+    static const char *const exchanges[] = {"", "delays", "once"};
+    char body[16], headers[64], flags[2] = "";
+    struct life_msg m = message(g, queue, way);
     g->st.pad = chance(g, 10) ? 100 : 0;
     g->st.priority = (uint8_t)m.priority;
     g->st.expiration_ms = m.expiration;
+    snprintf(headers, sizeof(headers), m.dedup_id ? "x-deduplication-header=I%u" : "x-delay=I%u",
+             m.dedup_id ? m.dedup_id : (unsigned)m.delay);
+    g->st.headers = m.dedup_id || m.delay ? headers : NULL;
     m.len = (size_t)snprintf(body, sizeof(body), "%d", m.id);
     m.len = m.len < g->st.pad ? g->st.pad : m.len;
     if (m.persistent)
         flags[0] = 'p';
     life_publish(&g->l, peer, ch, queue, m);
-    ck_assert_int_eq(peer_publish(&g->st.peers[peer], ch, queue < 0 ? "fx" : "",
+    ck_assert_int_eq(peer_publish(&g->st.peers[peer], ch, queue < 0 ? "fx" : exchanges[way],
                                   queue < 0 ? "" : g->l.q[queue].name, body, flags),
                      0);
+    g->st.headers = NULL;
 }
 
 static bool crowded(const struct play *g)
@@ -113,9 +110,12 @@ static void publish(struct play *g, int peer, int ch)
     int queue = below(g, LIFE_QUEUES + 1) - 1;
     if (g->l.ch[peer][ch].n_settles || crowded(g))
         return; /* a transaction either publishes or settles */
+    enum life_way way = LIFE_DIRECT;
+    if (queue >= 0 && life_specs[queue].routed && chance(g, 60))
+        way = chance(g, 50) ? LIFE_DELAYED : LIFE_ONCE;
     stage_hold(&g->st);
     for (int n = chance(g, 20) ? below(g, 12) + 1 : 1; n > 0; n--)
-        publish_one(g, peer, ch, queue);
+        publish_one(g, peer, ch, queue, way);
     stage_release(&g->st);
 }
 
@@ -243,6 +243,24 @@ static void junk(struct play *g)
         peer_close(&g->st.peers[below(g, LIFE_PEERS)]);
 }
 
+/* The policies that the model has. */
+static void set_policies(struct play *g)
+{
+    struct lev_policy_set *set = lev_policy_set_new();
+    for (int i = 0; i < LIFE_QUEUES; i++) {
+        char err[LEV_POLICY_ERR_MAX], pattern[16];
+        if (!g->l.q[i].policy)
+            continue;
+        snprintf(pattern, sizeof(pattern), "^%s$", g->l.q[i].name);
+        const struct lev_policy_def d = {.name = lev_bytes_str(g->l.q[i].name),
+                                         .pattern = lev_bytes_str(pattern),
+                                         .apply_to = LEV_LIT("queues"),
+                                         .definition = args(g->l.q[i].policy->definition)};
+        ck_assert_msg(lev_policy_set_put(set, LEV_USER_POLICY, &d, err) == 0, "%s", err);
+    }
+    lev_vhost_set_policies(g->st.v, set);
+}
+
 static void restart(struct play *g)
 {
     bool crash = chance(g, 60);
@@ -259,19 +277,15 @@ static void restart(struct play *g)
         stage_restart(&g->st);
     }
     life_restart(&g->l);
+    set_policies(g);
     open_peers(g);
 }
 
 static void pass_time(struct play *g)
 {
-    stage_advance(&g->st, chance(g, 80) ? (uint64_t)below(g, 20) : (uint64_t)below(g, 300));
+    int most = chance(g, 80) ? 20 : chance(g, 95) ? 300 : 12000;
+    stage_advance(&g->st, (uint64_t)below(g, most));
 }
-
-struct op {
-    const char *name;
-    int weight;
-    void (*on_channel)(struct play *g, int peer, int ch);
-};
 
 static void do_declare(struct play *g, int peer, int ch)
 {
@@ -289,6 +303,15 @@ static void do_purge(struct play *g, int peer, int ch)
 {
     (void)ch;
     delete_or_purge(g, peer, true);
+}
+
+static void govern(struct play *g, int peer, int ch)
+{
+    (void)peer;
+    (void)ch;
+    const struct life_policy *policy = &life_policies[below(g, LIFE_POLICIES)];
+    life_govern(&g->l, policy->queue, chance(g, 60) ? policy : NULL);
+    set_policies(g);
 }
 
 static void do_qos(struct play *g, int peer, int ch)
@@ -320,66 +343,75 @@ static void do_restart(struct play *g, int peer, int ch)
     restart(g);
 }
 
-static const struct op hungry[] = {
+static const struct play_op hungry[] = {
     {"get", 10, get}, {"settle", 40, settle}, {"consume", 5, consume}};
-static const struct op others[] = {
-    {"publish", 400, publish},   {"settle", 150, settle},     {"get", 50, get},
-    {"time", 150, do_time},      {"consume", 20, consume},    {"cancel", 15, cancel},
-    {"declare", 30, do_declare}, {"delete", 4, do_delete},    {"purge", 4, do_purge},
-    {"qos", 15, do_qos},         {"select", 10, select_mode}, {"end of tx", 50, end_tx},
-    {"close", 8, do_close},      {"restart", 3, do_restart}};
-
-static const struct op *pick(struct play *g, const struct op *ops, size_t n)
-{
-    int total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += ops[i].weight;
-    int r = below(g, total);
-    while (r >= ops->weight) {
-        r -= ops->weight;
-        ops++;
-    }
-    return ops;
-}
+static const struct play_op others[] = {
+    {"publish", 400, publish},   {"settle", 150, settle},  {"get", 50, get},
+    {"time", 150, do_time},      {"consume", 20, consume}, {"cancel", 15, cancel},
+    {"declare", 30, do_declare}, {"delete", 4, do_delete}, {"purge", 4, do_purge},
+    {"policy", 20, govern},      {"qos", 15, do_qos},      {"select", 10, select_mode},
+    {"end of tx", 50, end_tx},   {"close", 8, do_close},   {"restart", 3, do_restart}};
 
 static void step(struct play *g)
 {
     int peer = below(g, LIFE_PEERS), ch = below(g, PEER_CHANNELS) + 1;
     if (g->l.op % 400 == 0)
         g->appetite = (unsigned)below(g, 80);
-    const struct op *op = chance(g, g->appetite)
-                              ? pick(g, hungry, sizeof(hungry) / sizeof(hungry[0]))
-                              : pick(g, others, sizeof(others) / sizeof(others[0]));
+    const struct play_op *op =
+        chance(g, g->appetite) ? play_pick(&g->dice, hungry, sizeof(hungry) / sizeof(hungry[0]))
+                               : play_pick(&g->dice, others, sizeof(others) / sizeof(others[0]));
     life_begin(&g->l, op->name);
-    op->on_channel(g, peer, ch);
+    op->run(g, peer, ch);
     life_end(&g->l);
 }
 
-/* Every message that should be there comes out. */
+static void drain_queue(struct play *g, int queue)
+{
+    for (size_t n = g->l.q[queue].exists ? g->l.q[queue].ready.n + 1 : 0; n > 0; n--) {
+        life_begin(&g->l, "last get");
+        life_get(&g->l, 0, 1, queue, true);
+        ck_assert_int_eq(peer_get(&g->st.peers[0], 1, g->l.q[queue].name, true), 0);
+        life_end(&g->l);
+    }
+    agree(&g->l, !g->l.q[queue].ready.n, "%s is not empty", g->l.q[queue].name);
+}
+
+/* Every message that should be there comes out: those that a queue keeps, a few at a time. */
 static void drain(struct play *g)
 {
     restart(g);
     life_end(&g->l);
-    for (int i = 0; i < LIFE_QUEUES; i++) {
-        for (size_t n = g->l.q[i].exists ? g->l.q[i].ready.n + 1 : 0; n > 0; n--) {
-            life_begin(&g->l, "last get");
-            life_get(&g->l, 0, 1, i, true);
-            ck_assert_int_eq(peer_get(&g->st.peers[0], 1, g->l.q[i].name, true), 0);
-            life_end(&g->l);
-        }
-        agree(&g->l, !g->l.q[i].ready.n, "%s is not empty", g->l.q[i].name);
+    for (int rounds = 40; rounds > 0; rounds--) {
+        for (int i = 0; i < LIFE_QUEUES; i++)
+            drain_queue(g, i);
+        life_begin(&g->l, "long time");
+        stage_advance(&g->st, 2 * LEV_PARK_DEAD_MS);
+        life_end(&g->l);
     }
+    for (int i = 0; i < LIFE_QUEUES; i++)
+        agree(&g->l,
+              !life_specs[i].keeps || !g->l.q[life_specs[i].dead_to - 1].exists ||
+                  !g->l.q[i].kept.n,
+              "%s keeps %zu", g->l.q[i].name, g->l.q[i].kept.n);
+    agree(&g->l, !g->l.delayed.n, "%zu are delayed", g->l.delayed.n);
 }
 
-static void play(unsigned long seed, unsigned long ops, const struct lev_windows *w)
+static void play(unsigned long seed, unsigned long ops)
 {
     static struct play g;
-    g = (struct play){.rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
-    stage_init(&g.st, w);
+    g = (struct play){0};
+    dice_seed(&g.dice, seed);
+    stage_init(&g.st, play_windows(seed));
+    if (seed % 2)
+        g.st.delays = g.st.v->delays.limits =
+            (struct lev_delay_limits){.max = 4, .max_bytes = 2000};
     life_init(&g.l, &g.st);
     g.l.seed = seed;
     open_peers(&g);
     peer_fanout(&g.st.peers[0], "fx");
+    peer_exchange(&g.st.peers[0], "delays", "x-delayed-message", "x-delayed-type=Sdirect");
+    peer_exchange(&g.st.peers[0], "once", "direct",
+                  "x-message-deduplication=t1 x-cache-size=I8 x-cache-ttl=I150");
     stage_run(&g.st);
     for (g.l.op = 0; g.l.op < ops; g.l.op++)
         step(&g);
@@ -388,39 +420,7 @@ static void play(unsigned long seed, unsigned long ops, const struct lev_windows
     stage_deinit(&g.st);
 }
 
-static unsigned long from_environment(const char *name, unsigned long otherwise)
-{
-    const char *s = getenv(name);
-    return s && *s ? strtoul(s, NULL, 10) : otherwise;
-}
-
-START_TEST(like_the_model)
-{
-    unsigned long seed = (unsigned long)_i;
-    play(seed, from_environment("LEV_OPS", 20000),
-         seed % 4 == 0   ? NULL
-         : seed % 4 == 3 ? &small
-                         : &tiny);
-}
-END_TEST
-
-static Suite *suite(void)
-{
-    Suite *s = suite_create("broker_life");
-    TCase *tc = tcase_create("life");
-    int first = (int)from_environment("LEV_SEED", 1);
-    tcase_set_timeout(tc, 240);
-    tcase_add_loop_test(tc, like_the_model, first, getenv("LEV_SEED") ? first + 1 : first + 10);
-    suite_add_tcase(s, tc);
-    return s;
-}
-
 int main(void)
 {
-    lev_log_set_level(LEV_LOG_NONE);
-    SRunner *sr = srunner_create(suite());
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return play_main("broker_life", 10, play);
 }

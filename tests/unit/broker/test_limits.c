@@ -45,6 +45,27 @@ START_TEST(new_head_expires)
 }
 END_TEST
 
+/* A message that may not wait counts until it is at the head. */
+START_TEST(ttl_zero_behind_a_live_one)
+{
+    begin("x-max-length=I5");
+    send("x", 0, 0);
+    ck_assert_uint_eq(stage_ready(&st, "q"), 0);
+    send("a", 0, UINT64_MAX);
+    send("yz", 0, 0);
+    send("b", 0, UINT64_MAX);
+    stage_advance(&st, 10);
+    stage_run(&st);
+    ck_assert_uint_eq(stage_ready(&st, "q"), 4);
+    ck_assert_uint_eq(stage_rows(&st, "q"), 4);
+    expect_get("get:1=a,1");
+    ck_assert_uint_eq(stage_ready(&st, "q"), 1);
+    expect_get("get:2=b,0");
+    ck_assert_uint_eq(stage_rows(&st, "q"), 2);
+    stage_deinit(&st);
+}
+END_TEST
+
 /* Too many come back: the highest go, also when they are not in memory first. */
 START_TEST(drops_highest_after_a_crash)
 {
@@ -115,6 +136,7 @@ static Suite *suite(void)
     Suite *s = suite_create("broker_limits");
     TCase *tc = tcase_create("limits");
     tcase_add_test(tc, new_head_expires);
+    tcase_add_test(tc, ttl_zero_behind_a_live_one);
     tcase_add_test(tc, drops_highest_after_a_crash);
     tcase_add_test(tc, counts_unacked_of_levels);
     tcase_add_test(tc, reads_settle_under_pressure);

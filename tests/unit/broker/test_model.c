@@ -1,53 +1,29 @@
 /* Random operations on the broker, compared step by step with a plain model (model.h).
- *
- * LEV_SEED=n LEV_OPS=n replays one run; a failure prints both. */
+ */
 #include "model.h"
+#include "play.h"
 
 #include <check.h>
 #include <stdio.h>
 
 #include "base/err.h"
-#include "base/log.h"
-
-static const struct lev_windows tiny = {.max = 8,
-                                        .keep = 4,
-                                        .max_bytes = 4000,
-                                        .keep_bytes = 2000,
-                                        .tail_max = 8,
-                                        .tail_max_bytes = 4000,
-                                        .pressure = 6000};
-static const struct lev_windows small = {.max = 64,
-                                         .keep = 16,
-                                         .max_bytes = 20000,
-                                         .keep_bytes = 5000,
-                                         .tail_max = 32,
-                                         .tail_max_bytes = 10000,
-                                         .pressure = 40000};
 
 struct play {
     struct stage st;
     struct model m;
-    uint64_t rng;
+    struct dice dice;
     bool failing, failing_reads, reads_failed;
     unsigned appetite; /* how much more is consumed than published, 0 to 99 */
 };
 
-static uint64_t next_random(struct play *g)
-{
-    g->rng ^= g->rng << 13;
-    g->rng ^= g->rng >> 7;
-    g->rng ^= g->rng << 17;
-    return g->rng * UINT64_C(2685821657736338717);
-}
-
 static int below(struct play *g, int n)
 {
-    return (int)((next_random(g) >> 33) % (uint64_t)n);
+    return dice_below(&g->dice, n);
 }
 
 static bool chance(struct play *g, unsigned percent)
 {
-    return below(g, 100) < (int)percent;
+    return dice_chance(&g->dice, percent);
 }
 
 /* --- the store's turns --- */
@@ -351,73 +327,95 @@ static void group(struct play *g)
     g->m.mixed = true;
 }
 
-/* By weight. */
-static void common_op(struct play *g, int peer, int ch)
+static void some_store(struct play *g, int peer, int ch)
 {
-    if (!can_speak(g, peer, ch)) {
-        run_store(g, below(g, 3));
-        model_begin(&g->m, "nothing");
-        return;
-    }
-    int r = below(g, 100);
-    if (r < 5)
-        group(g);
-    else if (r < 12)
-        run_store(g, below(g, 3)), model_begin(&g->m, "nothing");
-    else if (chance(g, g->appetite))
-        r < 40 ? get(g, peer, ch) : r < 50 ? consume(g, peer, ch) : settle(g, peer, ch);
-    else if (r < 70)
-        publish(g, peer, ch);
-    else if (r < 90)
-        settle(g, peer, ch);
-    else
-        r < 95 ? consume(g, peer, ch) : cancel(g, peer, ch);
+    (void)peer;
+    (void)ch;
+    run_store(g, below(g, 3));
+    model_begin(&g->m, "nothing");
 }
 
-static void rare_op(struct play *g, int peer, int ch)
+static void some_group(struct play *g, int peer, int ch)
 {
-    int r = below(g, 100);
-    model_begin(&g->m, "nothing");
-    if (r < 2)
-        restart(g, chance(g, 70));
-    else if (r < 4)
-        close_peer(g, peer);
-    else if (r < 10)
-        close_channel(g, peer, ch);
-    else if (r < 14)
-        quiesce(g);
-    else if (r < 18)
-        store_trouble(g);
-    else if (!can_speak(g, peer, ch))
-        return;
-    else if (r < 38)
-        declare(g, &g->st.peers[peer]);
-    else if (r < 43)
-        delete_or_purge(g, &g->st.peers[peer], false);
-    else if (r < 48)
-        delete_or_purge(g, &g->st.peers[peer], true);
-    else if (r < 60)
-        qos(g, peer, ch);
-    else if (r < 65)
-        select_mode(g, peer, ch);
-    else if (r < 95)
-        end_tx(g, peer, ch);
-    else {
-        model_begin(&g->m, "recover");
-        model_recover(&g->m, peer, ch);
-        peer_recover(&g->st.peers[peer], ch);
-    }
+    (void)peer;
+    (void)ch;
+    group(g);
+}
+
+static void some_restart(struct play *g, int peer, int ch)
+{
+    (void)peer;
+    (void)ch;
+    restart(g, chance(g, 70));
+}
+
+static void some_close(struct play *g, int peer, int ch)
+{
+    (void)ch;
+    close_peer(g, peer);
+}
+
+static void some_rest(struct play *g, int peer, int ch)
+{
+    (void)peer;
+    (void)ch;
+    quiesce(g);
+}
+
+static void some_trouble(struct play *g, int peer, int ch)
+{
+    (void)peer;
+    (void)ch;
+    store_trouble(g);
+}
+
+static void some_declare(struct play *g, int peer, int ch)
+{
+    (void)ch;
+    declare(g, &g->st.peers[peer]);
+}
+
+static void some_delete(struct play *g, int peer, int ch)
+{
+    (void)ch;
+    delete_or_purge(g, &g->st.peers[peer], chance(g, 50));
+}
+
+static void recover(struct play *g, int peer, int ch)
+{
+    model_begin(&g->m, "recover");
+    model_recover(&g->m, peer, ch);
+    peer_recover(&g->st.peers[peer], ch);
+}
+
+/* Whatever state the peer is in. */
+static const struct play_op always[] = {
+    {"restart", 3, some_restart}, {"close", 3, some_close},     {"channel close", 9, close_channel},
+    {"quiesce", 6, some_rest},    {"trouble", 6, some_trouble}, {"store", 60, some_store}};
+static const struct play_op hungry[] = {
+    {"group", 5, some_group}, {"get", 28, get}, {"consume", 10, consume}, {"settle", 50, settle}};
+static const struct play_op others[] = {
+    {"group", 50, some_group},   {"publish", 580, publish}, {"settle", 200, settle},
+    {"consume", 50, consume},    {"cancel", 50, cancel},    {"declare", 30, some_declare},
+    {"delete", 15, some_delete}, {"qos", 18, qos},          {"select", 8, select_mode},
+    {"end of tx", 45, end_tx},   {"recover", 8, recover}};
+
+static const struct play_op *choose(struct play *g, int peer, int ch)
+{
+    if (chance(g, 9) || !can_speak(g, peer, ch))
+        return play_pick(&g->dice, always, sizeof(always) / sizeof(always[0]));
+    if (chance(g, g->appetite))
+        return play_pick(&g->dice, hungry, sizeof(hungry) / sizeof(hungry[0]));
+    return play_pick(&g->dice, others, sizeof(others) / sizeof(others[0]));
 }
 
 static void step(struct play *g)
 {
     int peer = below(g, MODEL_PEERS), ch = below(g, PEER_CHANNELS) + 1;
     if (g->m.op % 400 == 0)
-        g->appetite = (unsigned)below(g, 100);
-    if (chance(g, 85))
-        common_op(g, peer, ch);
-    else
-        rare_op(g, peer, ch);
+        g->appetite = (unsigned)below(g, 70);
+    model_begin(&g->m, "nothing");
+    choose(g, peer, ch)->run(g, peer, ch);
     model_compare(&g->m);
 }
 
@@ -438,11 +436,12 @@ static void drain(struct play *g)
     }
 }
 
-static void play(unsigned long seed, unsigned long ops, const struct lev_windows *w)
+static void play(unsigned long seed, unsigned long ops)
 {
     static struct play g;
-    g = (struct play){.rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
-    stage_init(&g.st, w);
+    g = (struct play){0};
+    dice_seed(&g.dice, seed);
+    stage_init(&g.st, play_windows(seed));
     model_init(&g.m, &g.st);
     g.m.seed = seed;
     open_peers(&g);
@@ -455,41 +454,7 @@ static void play(unsigned long seed, unsigned long ops, const struct lev_windows
     stage_deinit(&g.st);
 }
 
-static unsigned long from_environment(const char *name, unsigned long otherwise)
-{
-    const char *s = getenv(name);
-    return s && *s ? strtoul(s, NULL, 10) : otherwise;
-}
-
-static const struct lev_windows *windows_of(unsigned long seed)
-{
-    return seed % 4 == 0 ? NULL : seed % 4 == 3 ? &small : &tiny;
-}
-
-START_TEST(like_the_model)
-{
-    unsigned long seed = (unsigned long)_i;
-    play(seed, from_environment("LEV_OPS", 20000), windows_of(seed));
-}
-END_TEST
-
-static Suite *suite(void)
-{
-    Suite *s = suite_create("broker_model");
-    TCase *tc = tcase_create("model");
-    int first = (int)from_environment("LEV_SEED", 1);
-    tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, like_the_model, first, getenv("LEV_SEED") ? first + 1 : first + 8);
-    suite_add_tcase(s, tc);
-    return s;
-}
-
 int main(void)
 {
-    lev_log_set_level(LEV_LOG_NONE); /* stores fail all the time */
-    SRunner *sr = srunner_create(suite());
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return play_main("broker_model", 8, play);
 }

@@ -77,6 +77,36 @@ START_TEST(backs_off)
 }
 END_TEST
 
+/* Only the store of persistent ones knows it. */
+START_TEST(counts_of_transient_ones_outlive_paging)
+{
+    static const char early[] = "abcdefgh", late[] = "ijklmnopqrstuvwxyz";
+    begin(&tiny);
+    declare("q", RETRY("failed"));
+    peer_send(p, "q", early, "");
+    for (uint64_t i = 0; i < sizeof(early) - 1; i++)
+        ck_assert_int_eq(peer_get(p, 1, "q", false), 0);
+    for (uint64_t i = 0; i < sizeof(early) - 1; i++)
+        ck_assert_int_eq(reject(i + 1, true), 0);
+    stage_advance(&st, 100);
+    peer_send(p, "q", late, "");
+    stage_run(&st);
+    ck_assert(stage_queue(&st, "q")->paged);
+    peer_drain(p);
+    peer_forget_events(p);
+    for (uint64_t i = 0; i < sizeof(early) - 1; i++) {
+        ck_assert_int_eq(peer_get(p, 1, "q", true), 0);
+        stage_run(&st);
+        peer_drain(p);
+    }
+    ck_assert_uint_eq(p->n_events, sizeof(early) - 1);
+    for (size_t i = 0; i < p->n_events; i++)
+        ck_assert_int_eq(p->events[i].count, 1);
+    peer_forget_events(p);
+    stage_deinit(&st);
+}
+END_TEST
+
 START_TEST(which_returns)
 {
     static const struct {
@@ -334,6 +364,7 @@ static Suite *suite(void)
     Suite *s = suite_create("broker_park");
     TCase *tc = tcase_create("retry");
     tcase_add_test(tc, backs_off);
+    tcase_add_test(tc, counts_of_transient_ones_outlive_paging);
     tcase_add_loop_test(tc, which_returns, 0, 7);
     tcase_add_test(tc, held_over_a_crash);
     tcase_add_test(tc, held_and_purged);

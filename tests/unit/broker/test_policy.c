@@ -96,6 +96,16 @@ static const struct {
     {"consumer-timeout=l0", false, NULL},
     {"consumer-timeout=l-5", false, "-5 is not a valid consumer timeout"},
     {"queue-mode=Slazy queue-version=l2", false, NULL},
+    {"x-message-deduplication=t1 x-deduplication-header=Sid x-cache-size=l1 x-cache-ttl=l1 "
+     "x-cache-persistence=Smemory",
+     false, NULL},
+    {"x-cache-persistence=Sdisk", false, NULL},
+    {"x-cache-persistence=Stape", false, "<<\"tape\">> is not a valid cache persistence"},
+    {"x-message-deduplication=Strue", false,
+     "<<\"true\">> is not a valid message deduplication value"},
+    {"x-cache-size=l0", false, "0 is not a valid cache size"},
+    {"x-cache-ttl=S5", false, "<<\"5\">> is not a valid cache TTL"},
+    {"x-cache-size=l1", true, "[{<<\"x-cache-size\">>,1}] are not recognised policy settings"},
     {"queue-mode=Sbusy", false, "<<\"busy\">> is not a valid queue-mode value"},
     {"queue-version=l3", false, "3 is not a valid queue version value"},
     {"max-age=S7D", false, NULL},
@@ -310,6 +320,10 @@ static const char *resolved(const char *arguments, const char *user, const char 
         n += snprintf(out + n, sizeof(out) - (size_t)n, "dlx=%.*s ", LEV_FMT(s.dlx));
     if (s.has_dlrk)
         n += snprintf(out + n, sizeof(out) - (size_t)n, "dlrk=%.*s ", LEV_FMT(s.dlrk));
+    if (s.dedup.wanted)
+        n += snprintf(out + n, sizeof(out) - (size_t)n, "dedup=%.*s,%llu,%llu ",
+                      LEV_FMT(s.dedup.header), (unsigned long long)s.dedup.size,
+                      (unsigned long long)s.dedup.ttl_ms);
     snprintf(out + n, sizeof(out) - (size_t)n, "%s%s", s.at_least_once ? "at-least-once " : "",
              s.single_active ? "single " : "");
     lev_settings_deinit(&s);
@@ -367,6 +381,14 @@ static const struct {
     {QUORUM, "delivery-limit=l-1", "delivery-limit=l9", "limit=9 "},
     {QUORUM, "delivery-limit=l9", "delivery-limit=l-1", "limit=9 "},
     {QUORUM, "delivery-limit=l9", "delivery-limit=l4", "limit=4 "},
+    /* deduplication: the policy, each by itself */
+    {"x-message-deduplication=t1 x-cache-size=S5", NULL, NULL, "dedup=x-deduplication-header,5,0 "},
+    {"x-message-deduplication=t1", "x-message-deduplication=t0", NULL, ""},
+    {"x-cache-ttl=l7 x-cache-size=l7", "x-message-deduplication=t1 x-cache-size=l9", NULL,
+     "dedup=x-deduplication-header,9,7 "},
+    {"x-deduplication-header=Sa x-message-deduplication=Strue", "x-deduplication-header=Sp", NULL,
+     "dedup=p,0,0 "},
+    {QUORUM, "x-message-deduplication=t1", NULL, "limit=20 dedup=x-deduplication-header,0,0 "},
     /* a policy that does not suit does nothing at all */
     {"", "delivery-limit=l9 expires=l1", "expires=l2", "expires=2 "},
 };

@@ -99,7 +99,8 @@ struct lev_msg *feed_msg(uint32_t body_len, uint32_t seed)
     char key[16];
     snprintf(key, sizeof(key), "key%u", seed % 10);
     struct lev_msg *m =
-        lev_msg_new(LEV_LIT("ex"), lev_bytes_str(key), lev_bytes(props, sizeof(props)), body_len);
+        lev_msg_new_bcc(LEV_LIT("ex"), lev_bytes_str(key), lev_bytes(props, sizeof(props)),
+                        seed % 4 == 1 ? LEV_LIT("\3bcc") : LEV_EMPTY, body_len);
     ck_assert_ptr_nonnull(m);
     for (uint32_t i = 0; i < body_len; i++)
         lev_msg_body_mut(m)[i] = octet(seed, i);
@@ -116,6 +117,7 @@ void feed_check_msg(const struct lev_msg *m, uint32_t body_len, uint32_t seed)
     ck_assert(lev_bytes_eq(lev_msg_exchange(m), lev_msg_exchange(want)));
     ck_assert(lev_bytes_eq(lev_msg_key(m), lev_msg_key(want)));
     ck_assert(lev_bytes_eq(lev_msg_props(m), lev_msg_props(want)));
+    ck_assert(lev_bytes_eq(lev_msg_bcc(m), lev_msg_bcc(want)));
     ck_assert_uint_eq(m->body_len, body_len);
     ck_assert(lev_bytes_eq(lev_msg_body(m), lev_msg_body(want)));
     ck_assert_uint_eq(m->persistent, want->persistent);
