@@ -25,12 +25,12 @@ class BenchError(Exception):
 
 
 class Broker:
-    """leveretd on a port of its choosing; what it writes goes to LOG in its data directory's parent.
-    `wrapper` is a command that becomes it (valgrind)."""
+    """leveretd on a port of its choosing; what it writes is appended to a file beside its
+    data directory. `wrapper` is a command that becomes it (valgrind)."""
 
     def __init__(self, path, data_dir, options=(), wrapper=(), ready_timeout_s=600):
-        self.command = [*wrapper, path, "--port", "0", "--bind", "127.0.0.1", "--data-dir", data_dir,
-                        *options]
+        self.command = [*wrapper, path, "--port", "0", "--bind", "127.0.0.1",
+                        "--data-dir", data_dir, *options]
         self.log = data_dir.rstrip("/") + ".log"
         self.ready_timeout_s = ready_timeout_s
         self.process = self.reader = self.port = None
@@ -41,8 +41,11 @@ class Broker:
         began = time.monotonic()
         self.port = None
         ended = threading.Event()
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True, errors="replace")
+        try:
+            self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE,
+                                            stderr=subprocess.STDOUT, text=True, errors="replace")
+        except OSError as error:
+            raise BenchError(f"{self.command[0]}: {error.strerror}") from None
         self.reader = threading.Thread(target=self._read, args=(self.process.stdout, ended),
                                        daemon=True)
         self.reader.start()
