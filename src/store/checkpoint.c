@@ -22,7 +22,7 @@ enum { PASSES = 8 };
 
 /* Frames (of 16 KiB). */
 enum {
-    FINISH_MAX = 128, /* that the writer copies itself */
+    FINISH_MAX = 128, /* that the writer copies itself; more if the WAL is too long by far */
     IDLE_MIN = 64,    /* below which a checkpoint of an idle store is not worth its syncs */
 };
 
@@ -92,11 +92,21 @@ static void ask(struct lev_checkpointer *c)
     pthread_mutex_unlock(&c->mu);
 }
 
+/* Whether the writer may copy what is left. When it writes so fast that little never is, the WAL
+ * grows until much counts as little. */
+static bool is_little(int left, int frames, int limit)
+{
+    int times = frames > limit ? frames / limit : 1;
+    return left / times / times <= FINISH_MAX;
+}
+
 /* Copies what is left, in the writer's own time. */
 static void finish(struct lev_store_sqlite *s, int limit)
 {
     struct lev_checkpointer *c = s->checkpointer;
+    pthread_rwlock_wrlock(&s->gate); /* who reads from here on needs the file only */
     int rc = run_checkpoint(s, s->db, &c->copied);
+    pthread_rwlock_unlock(&s->gate);
     if (rc == SQLITE_OK && c->copied >= s->wal_frames)
         c->copied = c->passed_at = c->not_before = s->wal_frames = 0; /* the WAL begins anew */
     else
@@ -115,7 +125,7 @@ bool lev_checkpoint(struct lev_store_sqlite *s, bool idle)
         c->copied = c->passed_at = c->not_before = 0;
     int left = frames - c->copied, since = frames - c->passed_at;
     bool end = (idle || frames >= limit) && frames >= c->not_before;
-    if (end && (left <= FINISH_MAX || frames >= 4 * limit))
+    if (end && is_little(left, frames, limit))
         finish(s, limit);
     else if (since >= (end ? FINISH_MAX / 2 : limit / PASSES) || (idle && end))
         ask(c);

@@ -155,13 +155,13 @@ static int compare_queues(const void *a, const void *b)
 int lev_insert_flush(struct lev_store_sqlite *s)
 {
     struct lev_state *t = &s->state;
+    s->rows.n = 0;
     if (t->n_inserts == 0)
         return SQLITE_OK;
     if (t->n_touched > 1)
         qsort(t->touched, t->n_touched, sizeof(*t->touched), compare_queues);
     list_large(s);
     int rc = store_shared(s);
-    s->rows.n = 0;
     for (size_t i = 0; i < t->n_touched && rc == SQLITE_OK; i++)
         list_rows(s, t->touched[i]);
     t->n_inserts = 0;

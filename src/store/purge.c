@@ -16,13 +16,12 @@ enum { STEP = 256 };
 struct slice {
     struct lev_store_sqlite *s;
     uint64_t until_ns;
-    uint64_t rows;
-    bool all;
+    uint64_t rows, rows_max;
 };
 
 static bool time_is_up(const struct slice *c)
 {
-    return lev_clock_mono_ns() >= c->until_ns;
+    return c->rows >= c->rows_max || lev_clock_mono_ns() >= c->until_ns;
 }
 
 bool lev_purge_due(const struct lev_store_sqlite *s)
@@ -188,10 +187,10 @@ static void retire(struct lev_store_sqlite *s)
     t->spill_garbage = spill_garbage;
 }
 
-int lev_purge_slice(struct lev_store_sqlite *s, uint64_t budget_ns, bool all)
+int lev_purge_slice(struct lev_store_sqlite *s, uint64_t budget_ns, uint64_t rows_max, bool all)
 {
     uint64_t start = lev_clock_mono_ns();
-    struct slice c = {s, start + budget_ns, 0, all};
+    struct slice c = {s, start + budget_ns, 0, rows_max};
     if (lev_list_empty(&s->state.purge))
         return SQLITE_OK;
     int rc = lev_store_begin(s, false);
@@ -215,7 +214,7 @@ int lev_purge_slice(struct lev_store_sqlite *s, uint64_t budget_ns, bool all)
 
 int lev_purge_queue(struct lev_store_sqlite *s, struct lev_squeue *q)
 {
-    struct slice c = {s, UINT64_MAX, 0, true};
+    struct slice c = {s, UINT64_MAX, 0, UINT64_MAX};
     int rc = q->garbage ? purge_garbage(&c, q) : SQLITE_OK;
     return rc == SQLITE_OK ? purge_spilled(&c, q) : rc;
 }

@@ -377,7 +377,9 @@ static void *reader_main(void *arg)
     struct lev_reader *rd = arg;
     struct lev_read *r;
     while ((r = next_request_worker(rd)) != NULL) {
+        pthread_rwlock_rdlock(&rd->s->gate);
         serve(rd, r);
+        pthread_rwlock_unlock(&rd->s->gate);
         rd->s->client->loaded(rd->s->ctx, r);
     }
     return NULL;

@@ -236,6 +236,8 @@ struct lev_store_sqlite {
     struct lev_reader *reader;
 
     struct lev_checkpointer *checkpointer;
+    pthread_rwlock_t gate; /* held by the reader while it reads, and against it by the writer when
+                            * it ends a WAL: one that is being read cannot begin anew */
 
     struct {
         _Atomic uint64_t commits, batches, ops, bytes, commit_ns, apply_ns, failures, reads,
@@ -350,7 +352,7 @@ struct lev_bytes lev_parts_props(const struct lev_msg *m);
 bool lev_purge_due(const struct lev_store_sqlite *s);
 /* One slice of at most budget_ns in its own transaction. all: dead ranges above the heads even when
  * the bounds are kept. */
-int lev_purge_slice(struct lev_store_sqlite *s, uint64_t budget_ns, bool all);
+int lev_purge_slice(struct lev_store_sqlite *s, uint64_t budget_ns, uint64_t rows_max, bool all);
 /* Removes all rows of a deleted queue at once, inside the open transaction: its id comes back. */
 int lev_purge_queue(struct lev_store_sqlite *s, struct lev_squeue *q);
 

@@ -143,6 +143,11 @@ static int open_store(struct lev_store_sqlite *s, char errbuf[LEV_STORE_ERR_MAX]
 static void init_sync(struct lev_store_sqlite *s)
 {
     pthread_condattr_t attr;
+    pthread_rwlockattr_t gate;
+    pthread_rwlockattr_init(&gate);
+    pthread_rwlockattr_setkind_np(&gate, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&s->gate, &gate);
+    pthread_rwlockattr_destroy(&gate);
     pthread_mutex_init(&s->mu, NULL);
     pthread_mutex_init(&s->ids_mu, NULL);
     pthread_condattr_init(&attr);
@@ -163,6 +168,7 @@ static void destroy(struct lev_store_sqlite *s)
     pthread_mutex_destroy(&s->mu);
     pthread_mutex_destroy(&s->ids_mu);
     pthread_cond_destroy(&s->cond);
+    pthread_rwlock_destroy(&s->gate);
     free(s->shared);
     free(s->rows.v);
     free(s->path);

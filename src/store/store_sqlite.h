@@ -16,9 +16,8 @@ enum { LEV_STORE_ERR_MAX = 512 };
 
 /* 0 or NULL anywhere: the default. */
 struct lev_store_options {
-    uint64_t wal_limit_bytes; /* checkpoint when the WAL is longer (64 MiB) */
-    uint64_t
-        garbage_limit_rows; /* dead rows that may stay stored while the writer is busy (200,000) */
+    uint64_t wal_limit_bytes;    /* checkpoint when the WAL is longer (64 MiB) */
+    uint64_t garbage_limit_rows; /* dead rows that may stay stored while others come in (200,000) */
     uint64_t garbage_limit_bytes; /* the same in octets (256 MiB) */
     uint32_t slice_ms;            /* longest slice of clearing up between commits (10) */
     uint32_t retry_ms;            /* pause before a failed commit is tried again (1000) */

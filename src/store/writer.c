@@ -169,6 +169,19 @@ static void gather_worker(const struct lev_store_sqlite *s)
     } while (quiet < QUIET_STEPS && lev_clock_mono_ns() - start < GATHER_NS);
 }
 
+/* Between batches only what would let the file grow is removed: room for as many rows as come in,
+ * and more. (While a backlog is worked off nothing comes in, and nothing needs to be removed.)
+ * About as long as batches take, took_ns, unless it gets out of hand. */
+static void purge_some_worker(struct lev_store_sqlite *s, uint64_t took_ns)
+{
+    uint64_t slice = (uint64_t)s->options.slice_ms * 1000000;
+    uint64_t rows = s->state.spill_garbage ? UINT64_MAX : 2 * s->rows.n;
+    if (s->state.dead_rows < 2 * s->options.garbage_limit_rows && took_ns < slice)
+        slice = took_ns < 1000000 ? 1000000 : took_ns;
+    if (rows)
+        (void)lev_purge_slice(s, slice, rows, false);
+}
+
 /* False when there was nothing to do. Clears *ok_r when it could not be written and the store must
  * stop.
  */
@@ -193,14 +206,8 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
     LEV_STAT_ADD(s, ops, b->live);
     LEV_STAT_ADD(s, bytes, b->bytes);
     s->client->done(s->ctx, b);
-    if (lev_purge_due(s)) {
-        /* about as long as batches take, unless it gets out of hand */
-        uint64_t slice = (uint64_t)s->options.slice_ms * 1000000,
-                 took = lev_clock_mono_ns() - start;
-        if (s->state.dead_rows < 2 * s->options.garbage_limit_rows && took < slice)
-            slice = took < 1000000 ? 1000000 : took;
-        (void)lev_purge_slice(s, slice, false);
-    }
+    if (lev_purge_due(s))
+        purge_some_worker(s, lev_clock_mono_ns() - start);
     (void)lev_checkpoint(s, false);
     if (age)
         gather_worker(s);
@@ -211,7 +218,8 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
 static bool clear_up_worker(struct lev_store_sqlite *s)
 {
     while (!atomic_load(&s->woken) && !lev_list_empty(&s->state.purge))
-        if (lev_purge_slice(s, (uint64_t)s->options.slice_ms * 1000000, true) != SQLITE_OK)
+        if (lev_purge_slice(s, (uint64_t)s->options.slice_ms * 1000000, UINT64_MAX, true) !=
+            SQLITE_OK)
             return true;
     return !atomic_load(&s->woken) && lev_checkpoint(s, true);
 }

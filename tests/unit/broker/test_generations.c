@@ -18,7 +18,7 @@ static struct peer *p;
 
 static void begin(const char *start, const char *others)
 {
-    char name[8];
+    char name[16];
     stage_init(&st, NULL);
     p = stage_peer(&st, 0);
     peer_fanout(p, "all");
