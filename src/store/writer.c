@@ -214,14 +214,23 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
     return true;
 }
 
-/* Clears up until something comes in. True when there is more to do, later. */
+/* Something came in, or the store is to stop. */
+static bool wanted_worker(struct lev_store_sqlite *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool wanted = s->stop || atomic_load(&s->woken);
+    pthread_mutex_unlock(&s->mu);
+    return wanted;
+}
+
+/* Clears up until it is wanted. True when there is more to do, later. */
 static bool clear_up_worker(struct lev_store_sqlite *s)
 {
-    while (!atomic_load(&s->woken) && !lev_list_empty(&s->state.purge))
+    while (!wanted_worker(s) && !lev_list_empty(&s->state.purge))
         if (lev_purge_slice(s, (uint64_t)s->options.slice_ms * 1000000, UINT64_MAX, true) !=
             SQLITE_OK)
             return true;
-    return !atomic_load(&s->woken) && lev_checkpoint(s, true);
+    return !wanted_worker(s) && lev_checkpoint(s, true);
 }
 
 /* Waits for wake or stop; true when it is stop. */
