@@ -112,9 +112,15 @@ bool lev_vhost_has_batch(const struct lev_vhost *v)
     return v->open->n_ops > 0 || v->marked.n > 0 || v->sealed; /* what was cancelled has waiters */
 }
 
+/* What was taken back takes room, too, until its batch has gone. */
+static size_t size_of(const struct lev_batch *b)
+{
+    return b->bytes + b->n_ops * sizeof(*b->ops);
+}
+
 size_t lev_vhost_unwritten(const struct lev_vhost *v)
 {
-    return v->open->bytes + (v->sealed ? v->sealed->bytes : 0) + v->in_flight_bytes;
+    return size_of(v->open) + (v->sealed ? size_of(v->sealed) : 0) + v->in_flight_bytes;
 }
 
 static void swap_marked(struct lev_marked *a, struct lev_marked *b)

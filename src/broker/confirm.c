@@ -19,6 +19,8 @@ enum { EARLY_MIN = 64 };
 enum { EARLY_CHANNELS = 64 };
 /* Ranges kept when there is nothing to remember. */
 enum { EARLY_KEEP = 256 };
+/* Publishes remembered of one batch; those after them wait for the disk. */
+enum { EARLY_MAX = 1 << 16 };
 
 int lev_confirm_select(struct lev_chan *ch, struct lev_error *err)
 {
@@ -70,7 +72,7 @@ static struct lev_early *early_open(struct lev_chan *ch)
         ch->early[1] = older;
         forget_ranges(e);
     }
-    if (e->batch != open || e->at == e->n) {
+    if (e->batch != open || (e->at == e->n && e->n < EARLY_MAX)) {
         e->n = e->at = 0;
         e->base = ch->publish_seq - 1;
         e->batch = open;
@@ -83,6 +85,8 @@ static void remember(struct lev_chan *ch, uint64_t batch, size_t first_op)
     const struct lev_batch *open = ch->client->vhost->open;
     struct lev_early *e = early_open(ch);
     struct lev_op_range range = {0};
+    if (e->n == EARLY_MAX)
+        return;
     if (batch == open->id)
         range = (struct lev_op_range){(uint32_t)first_op, (uint32_t)open->n_ops};
     if (e->n == e->cap) {
@@ -92,13 +96,12 @@ static void remember(struct lev_chan *ch, uint64_t batch, size_t first_op)
     e->a[e->n++] = range;
 }
 
-/* Nothing of it is still to be written. */
-static bool taken_back(const struct lev_batch *b, struct lev_op_range r)
+/* Nothing of it is still to be written. What was found so is not looked at again. */
+static bool taken_back(const struct lev_batch *b, struct lev_op_range *r)
 {
-    for (uint32_t i = r.from; i < r.to; i++)
-        if (b->ops[i].kind == LEV_OP_ENQUEUE)
-            return false;
-    return true;
+    while (r->from < r->to && b->ops[r->from].kind != LEV_OP_ENQUEUE)
+        r->from++;
+    return r->from == r->to;
 }
 
 /* The batch with this id, when it is not being written yet and may be confirmed early; or NULL. */
@@ -116,7 +119,7 @@ static uint64_t done_upto(struct lev_chan *ch)
     struct lev_early *e = ch->early[0].batch == id ? &ch->early[0] : &ch->early[1];
     if (!b || e->batch != id)
         return ch->confirmed;
-    while (e->at < e->n && taken_back(b, e->a[e->at]))
+    while (e->at < e->n && taken_back(b, &e->a[e->at]))
         e->at++;
     return e->base + e->at;
 }

@@ -132,7 +132,7 @@ bool lev_vhost_op_cancel(struct lev_vhost *v, const struct lev_entry *e, bool no
 struct lev_batch *lev_vhost_take(struct lev_vhost *v, bool seal);
 /* There is something to write. */
 bool lev_vhost_has_batch(const struct lev_vhost *v);
-/* Message octets that are not on stable storage yet. */
+/* What memory is held by that is not on stable storage yet: messages' octets and operations. */
 size_t lev_vhost_unwritten(const struct lev_vhost *v);
 void lev_marked_free(struct lev_marked *m);
 /* The queue's row is to be written with the open batch, if it has one. */

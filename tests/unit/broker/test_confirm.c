@@ -370,6 +370,49 @@ START_TEST(too_much_unwritten_holds_publishers_back)
 }
 END_TEST
 
+/* Until the batch is gone its operations take room, whatever has become of them. */
+START_TEST(what_was_taken_back_counts_as_unwritten)
+{
+    five_unwritten();
+    peer_settle(b, 1, 5, true, LEV_SETTLE_ACK);
+    peer_expect(a, "ok5+");
+    ck_assert_uint_eq(lev_vhost_unwritten(st.v), 5 * sizeof(struct lev_op));
+    stage_seal(&st);
+    peer_send(a, "q", "f", "p");
+    peer_ack(b, 1, 6);
+    ck_assert_uint_eq(lev_vhost_unwritten(st.v), 6 * sizeof(struct lev_op));
+    peer_forget_events(a);
+    peer_forget_events(b);
+}
+END_TEST
+
+/* A channel remembers so many publishes of a batch, not more; what it forgot waits. */
+START_TEST(more_than_are_remembered)
+{
+    enum { MANY = 1 << 16, EACH = 1 << 10 };
+    char bodies[EACH + 1] = "";
+    memset(bodies, 'x', EACH);
+    peer_consume(b, 1, "q", "x", "", 0);
+    stage_run(&st);
+    for (int i = 0; i < MANY / EACH; i++) {
+        peer_send(a, "q", bodies, "p");
+        peer_drain(b);
+        peer_forget_events(b);
+    }
+    peer_send(a, "q", "y", "p");
+    peer_settle(b, 1, MANY, true, LEV_SETTLE_ACK);
+    peer_expect(a, "ok65536+");
+    peer_send(a, "q", "z", "p");
+    peer_ack(b, 1, MANY + 2);
+    peer_expect(a, ""); /* y is still there */
+    ck_assert_uint_le(a->ch[1].early[0].n, MANY);
+    stage_run(&st);
+    peer_expect(a, "ok65538+");
+    ck_assert_uint_eq(stage_rows(&st, "q"), 1);
+    peer_forget_events(b);
+}
+END_TEST
+
 START_TEST(a_closed_channel_hears_no_more)
 {
     peer_send(a, "q", "ab", "p");
@@ -436,6 +479,8 @@ static Suite *suite(void)
     tcase_add_test(tc, purged_and_deleted_before_the_write);
     tcase_add_test(tc, a_failing_store_confirms_nothing);
     tcase_add_test(tc, too_much_unwritten_holds_publishers_back);
+    tcase_add_test(tc, what_was_taken_back_counts_as_unwritten);
+    tcase_add_test(tc, more_than_are_remembered);
     tcase_add_test(tc, a_closed_channel_hears_no_more);
     tcase_add_test(tc, many_batches_are_confirmed_in_order);
     tcase_add_test(tc, not_with_tx);
