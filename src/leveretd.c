@@ -6,12 +6,14 @@
 #include <config.h>
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#ifdef HAVE_MALLOC_TRIM /* glibc */
+#include <malloc.h>
+#endif
 
 #include "base/log.h"
 #include "config/config.h"
@@ -84,6 +86,24 @@ static void to_server_config(const struct lev_config *c, struct lev_server_liste
         out->loopback_users = (const char *const *)c->loopback_users;
 }
 
+/* Bodies below 4 MiB come from memory the process has and keeps (a little of), for to get their
+ * pages afresh from the kernel costs more than to copy them. */
+static void keep_memory(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20); /* refused: it is only slower */
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+#endif
+}
+
+/* Gives back what starting needed and running does not: definitions as JSON, and rows read. */
+static void give_memory_back(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+    (void)malloc_trim(0);
+#endif
+}
+
 static int serve(const struct lev_config *c)
 {
     struct lev_server_listen listen[LEV_CONFIG_LISTENERS_MAX];
@@ -100,6 +120,7 @@ static int serve(const struct lev_config *c)
         lev_server_free(&s);
         return EXIT_FAILURE;
     }
+    give_memory_back();
     /* The words that tools wait for in RabbitMQ's log; then ours, whatever the log level. */
     lev_log_info("Server startup complete; 0 plugins started.");
     fprintf(stderr, "leveretd %s ready: amqp port=%d\n", PACKAGE_VERSION, lev_server_port(s));
@@ -107,14 +128,6 @@ static int serve(const struct lev_config *c)
     lev_server_free(&s);
     lev_log_info("stopped");
     return EXIT_SUCCESS;
-}
-
-/* Bodies below 4 MiB come from memory the process has and keeps (a little of), for to get their
- * pages afresh from the kernel costs more than to copy them. */
-static void keep_memory(void)
-{
-    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20); /* refused: it is only slower */
-    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
 int main(int argc, char **argv)
