@@ -5,15 +5,21 @@
 #include "broker/pace.h"
 #include "broker/vhost_int.h"
 
+/* A queue of zeroes but for its texts. */
+static struct lev_queue *with_texts(struct lev_bytes name, struct lev_bytes arguments)
+{
+    struct lev_queue *q = lev_xcalloc(1, sizeof(*q) + name.len + arguments.len);
+    if (name.len)
+        memcpy(q->text, name.ptr, name.len);
+    if (arguments.len)
+        memcpy(q->text + name.len, arguments.ptr, arguments.len);
+    q->arguments_len = (uint32_t)arguments.len;
+    return q;
+}
+
 struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def)
 {
-    size_t name_len = def->name.len, arguments_len = def->arguments.len;
-    struct lev_queue *q = lev_xcalloc(1, sizeof(*q) + name_len + arguments_len);
-    if (name_len)
-        memcpy(q->text, def->name.ptr, name_len);
-    if (arguments_len)
-        memcpy(q->text + name_len, def->arguments.ptr, arguments_len);
-    q->arguments_len = (uint32_t)arguments_len;
+    struct lev_queue *q = with_texts(def->name, def->arguments);
     q->level = (uint16_t)def->level;
     q->vhost = v;
     q->id = def->queue_id;
@@ -23,7 +29,7 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     q->top = q->self = q;
     q->levels = &q->self;
     q->n_levels = 1;
-    lev_dest_init(&q->dest, true, def->durable, lev_bytes(q->text, name_len));
+    lev_dest_init(&q->dest, true, def->durable, lev_bytes(q->text, def->name.len));
     lev_list_init(&q->owner_node);
     lev_list_init(&q->consumers);
     lev_list_init(&q->ready_list);

@@ -55,9 +55,8 @@ struct lev_queue {
     uint64_t unacked;          /* with channels or parked */
     uint64_t mark_batch;       /* open batch that has a mark of it */
     struct lev_list consumers; /* queue_node */
-    struct lev_queue *
-        *levels;            /* where messages are, lowest priority first: itself, or its levels */
-    struct lev_queue *self; /* levels of a queue without priorities */
+    struct lev_queue **levels; /* with messages, lowest priority first: itself, or its levels */
+    struct lev_queue *self;    /* levels of a queue without priorities */
 
     uint64_t mid_from, mid_to, mid_count, mid_bytes;
     uint64_t mid_stored, mid_stored_bytes; /* of them, durable rows */

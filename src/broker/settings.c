@@ -236,6 +236,7 @@ static bool same_dead_letters(const struct lev_queue_settings *a,
            a->retry_max_ms == b->retry_max_ms;
 }
 
+/* In every field. */
 static bool same(const struct lev_queue_settings *a, const struct lev_queue_settings *b)
 {
     return a->type == b->type && a->max_priority == b->max_priority &&
