@@ -42,7 +42,7 @@ struct lev_server_config {
     const char *data_dir; /* made when missing; held by one server at a time */
     const struct lev_server_listen *listen;
     size_t n_listen;
-    int loops;                    /* event loops, each a thread; 0: one per CPU */
+    int loops;                    /* event loops, each a thread; 0: one for two CPUs */
     uint32_t frame_max;           /* 131072 octets; 0: the largest that is supported */
     uint32_t channel_max;         /* 2047; 0: 65535 */
     uint32_t heartbeat_s;         /* 60; 0: none proposed */

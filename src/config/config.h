@@ -27,7 +27,7 @@ struct lev_config {
     size_t n_listeners;
     bool listeners_set;
     int management_port; /* -1: not given. Reserved */
-    int loops;           /* 0: one per CPU */
+    int loops;           /* 0: one for two CPUs */
     int log_level;       /* enum lev_log_level */
     uint32_t frame_max, channel_max, heartbeat_s, handshake_ms, max_message_size;
     uint32_t consumer_timeout_ms;

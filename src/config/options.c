@@ -24,7 +24,7 @@ static const char usage[] =
     "  --management-port N     reserved for the management API, which this version does not\n"
     "                          have yet\n"
     "  --loops N               number of event loops, that is, threads that serve connections\n"
-    "                          (default: one per CPU)\n"
+    "                          (default: one for two CPUs)\n"
     "  --log-level LEVEL       debug, info, warning, error or none (default: info)\n"
     "  --version               print the version and exit\n"
     "  --help                  print this and exit\n"

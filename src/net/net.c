@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-static int processors(void)
+/* One for two CPUs: the stores' threads and the kernel's network work need the others, and what
+ * goes from one loop to another costs a wake-up. */
+static int default_loops(void)
 {
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;
     return n < 1 ? 1 : n > 1024 ? 1024 : (int)n;
 }
 
@@ -36,7 +38,7 @@ struct lev_net *lev_net_new(int n_loops, const struct lev_net_handler *h, void *
     struct lev_net *n = lev_xcalloc(1, sizeof(*n));
     n->handler = h;
     n->ctx = ctx;
-    n->n_loops = n_loops > 0 ? n_loops : processors();
+    n->n_loops = n_loops > 0 ? n_loops : default_loops();
     n->loops = lev_xcalloc((size_t)n->n_loops, sizeof(*n->loops));
     lev_list_init(&n->listeners);
     int rc = init_loops(n);

@@ -40,7 +40,7 @@ struct lev_listen {
     int port;         /* 0: ephemeral */
 };
 
-/* n_loops 0: one per CPU. Nothing runs yet. NULL with a line in errbuf. */
+/* n_loops 0: one for two CPUs. Nothing runs yet. NULL with a line in errbuf. */
 struct lev_net *lev_net_new(int n_loops, const struct lev_net_handler *h, void *ctx, char *errbuf,
                             size_t errlen);
 /* Binds and listens. *port_r: the real port. 0, or -1 with a line in errbuf ("cannot listen on ...:

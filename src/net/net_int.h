@@ -22,7 +22,7 @@
 
 enum {
     READ_SIZE = 256 * 1024,  /* a loop's read buffer */
-    READS_PER_TURN = 4,      /* of one connection, while each fills the buffer */
+    LAST_READS = 4,          /* of a socket that failed */
     ACCEPTS_PER_TURN = 64,   /* of one listener */
     ACCEPT_PAUSE_MS = 100,   /* after accept failed for want of descriptors or memory */
     ACCEPT_LOG_EVERY_S = 30, /* at most one line about that */

@@ -49,18 +49,18 @@ static void watch_more(struct lev_transport *t)
         watch(t, wanted(t));
 }
 
-static void read_some(struct lev_transport *t)
+/* One buffer full: then others have their turn. True when there may be more. */
+static bool read_some(struct lev_transport *t)
 {
     const struct lev_net_handler *h = t->loop->net->handler;
-    for (int i = 0; i < READS_PER_TURN && !t->closing && !t->paused; i++) {
-        ssize_t n = recv(t->fd, t->loop->read_buf, READ_SIZE, 0);
-        if (n > 0)
-            h->input(t->conn, t->loop->read_buf, (size_t)n);
-        else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            lev_transport_close(t, n < 0);
-        if (n < READ_SIZE)
-            return;
-    }
+    if (t->closing || t->paused)
+        return false;
+    ssize_t n = recv(t->fd, t->loop->read_buf, READ_SIZE, 0);
+    if (n > 0)
+        h->input(t->conn, t->loop->read_buf, (size_t)n);
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        lev_transport_close(t, n < 0);
+    return n == READ_SIZE;
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)
@@ -68,7 +68,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     struct lev_transport *t = handle->data;
     if (status < 0) {
         /* The socket failed; what came before that is still there to be read. */
-        read_some(t);
+        for (int i = 0; i < LAST_READS && read_some(t); i++)
+            continue;
         lev_transport_close(t, true);
         return;
     }
@@ -79,7 +80,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         t->loop->net->handler->writable(t->conn);
     }
     if (events & UV_READABLE)
-        read_some(t);
+        (void)read_some(t);
     watch_more(t);
 }
 

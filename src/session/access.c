@@ -58,7 +58,7 @@ int lev_permit_binding(struct lev_channel *ch, const struct lev_binding_def *d,
 int lev_permit_topics(struct lev_channel *ch, struct lev_bytes exchange,
                       const struct lev_bytes *keys, size_t n_keys, struct lev_error *err)
 {
-    if (!ch->topics_ruled || !has_topics(ch, exchange))
+    if (!has_topics(ch, exchange))
         return 0;
     for (size_t i = 0; i < n_keys; i++)
         if (permit_topic(ch, LEV_PERM_WRITE, exchange, keys[i], err) < 0)

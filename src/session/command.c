@@ -47,7 +47,7 @@ static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_e
         lev_msg_unref(&p.msg);
         return -1;
     }
-    if ((!p.content_error || x->of_user_id) &&
+    if (ch->topics_ruled && (!p.content_error || x->of_user_id) &&
         lev_permit_topics(ch, lev_msg_exchange(p.msg), p.keys, p.n_keys, &topic) < 0)
         p.content_error = &topic;
     return lev_publish(&ch->chan, &p, err);

@@ -4,7 +4,7 @@
 #include "amqp/frame.h"
 
 /* Octets that one connection may send before the loop's others get their turn. */
-enum { TURN = 2 << 20 };
+enum { TURN = 256 << 10 };
 /* Octets of a frame before its payload. */
 enum { HEAD = LEV_FRAME_OVERHEAD - 1 };
 

@@ -99,7 +99,7 @@ int lev_permit(struct lev_channel *ch, int perm, bool exchange, struct lev_bytes
                struct lev_error *err);
 /* The same for publishing, with the channel's memory of the last exchange. */
 int lev_permit_publish(struct lev_channel *ch, struct lev_bytes exchange, struct lev_error *err);
-/* After it: 403 unless all keys are allowed as topics of the exchange. */
+/* After it, where ch->topics_ruled: 403 unless all keys are allowed as topics of the exchange. */
 int lev_permit_topics(struct lev_channel *ch, struct lev_bytes exchange,
                       const struct lev_bytes *keys, size_t n_keys, struct lev_error *err);
 /* What binding and unbinding ask: write at the destination, read at the source, and its topic. */

@@ -280,7 +280,7 @@ static bool is_large(const struct lev_out *o)
 }
 
 /* The next item is encoded. Returns its credit. */
-static size_t finish_item(struct lev_conn *c, size_t *answers)
+static inline size_t finish_item(struct lev_conn *c, size_t *answers)
 {
     struct lev_out *o = &c->work.items[c->work_next++];
     size_t credit = credit_of(o);
