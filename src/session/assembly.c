@@ -172,7 +172,12 @@ bool lev_assembly_body(struct lev_channel *ch, struct lev_bytes payload, struct 
     if (as->msg && payload.len)
         memcpy(lev_msg_body_mut(as->msg) + as->got, payload.ptr, payload.len);
     as->got += payload.len;
-    if (as->got == as->body_size)
-        complete(ch);
+    lev_assembly_end_piece(ch);
     return true;
+}
+
+void lev_assembly_end_piece(struct lev_channel *ch)
+{
+    if (ch->as.got == ch->as.body_size)
+        complete(ch);
 }

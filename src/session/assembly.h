@@ -25,6 +25,8 @@ bool lev_assembly_whole(struct lev_channel *ch, const struct lev_publish_parts *
 bool lev_assembly_header(struct lev_channel *ch, struct lev_bytes payload, struct lev_error *err,
                          bool *bare);
 bool lev_assembly_body(struct lev_channel *ch, struct lev_bytes payload, struct lev_error *err);
+/* A frame's worth of the body is in the message. */
+void lev_assembly_end_piece(struct lev_channel *ch);
 /* Copies what still points into the input, before the input goes away. */
 void lev_assembly_keep(struct lev_assembly *as);
 

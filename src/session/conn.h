@@ -88,6 +88,9 @@ struct lev_conn {
     size_t out_credit;      /* of client.out_bytes, what `out` stands for */
     struct lev_outbox work; /* taken from the client, being encoded */
     size_t work_next;
+    size_t stream_left; /* of a body frame under way: payload and end still to come (stream.h) */
+    size_t stream_size; /* of its payload */
+    uint16_t stream_channel;
     size_t large_sent;             /* octets of work[work_next], which is large, already sent */
     struct lev_channel **channels; /* sorted by number */
     size_t n_channels, cap_channels;
@@ -126,6 +129,8 @@ void lev_handshake_method(struct lev_conn *c, const struct lev_frame *f);
 void lev_conn_method(struct lev_conn *c, const struct lev_method *m);
 
 /* --- input.c --- */
+/* A body frame does not end as it must. */
+void lev_input_bad_end(struct lev_conn *c, uint16_t channel, struct lev_bytes payload, uint8_t end);
 void lev_conn_input(struct lev_conn *c, const uint8_t *data, size_t len);
 /* Goes on with input that was held back. */
 void lev_conn_resume(struct lev_conn *c);

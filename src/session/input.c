@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "session/assembly.h"
+#include "session/stream.h"
 
 enum {
     RUN_BYTES = 64 * 1024, /* input after which a run is applied */
@@ -334,7 +335,8 @@ static void closing_frame(struct lev_conn *c, const struct lev_frame *f)
         lev_conn_method(c, &m);
 }
 
-static void bad_frame(struct lev_conn *c, const struct lev_frame *f, long k, uint32_t limit)
+/* A frame that cannot be; end: its last octet, when that is what is wrong. */
+static void bad_frame(struct lev_conn *c, const struct lev_frame *f, long k, uint8_t end)
 {
     char what[64];
     if (c->state != LEV_CONN_RUNNING) {
@@ -346,12 +348,17 @@ static void bad_frame(struct lev_conn *c, const struct lev_frame *f, long k, uin
     }
     if (k == LEV_FRAME_TOO_LARGE)
         snprintf(what, sizeof(what), "{frame_too_large,%zu,%u}", f->payload.len,
-                 limit - LEV_FRAME_OVERHEAD);
+                 c->frame_max - LEV_FRAME_OVERHEAD);
     else
-        snprintf(what, sizeof(what), "{invalid_frame_end_marker,%u}",
-                 f->payload.ptr[f->payload.len]);
+        snprintf(what, sizeof(what), "{invalid_frame_end_marker,%u}", end);
     fail_frame(c, LEV_FRAME_ERROR, f, k == LEV_FRAME_BAD_END, what);
     lev_conn_drop_later(c);
+}
+
+void lev_input_bad_end(struct lev_conn *c, uint16_t channel, struct lev_bytes payload, uint8_t end)
+{
+    const struct lev_frame f = {.type = LEV_FRAME_BODY, .channel = channel, .payload = payload};
+    bad_frame(c, &f, LEV_FRAME_BAD_END, end);
 }
 
 static void frame(struct lev_conn *c, const struct lev_frame *f)
@@ -364,7 +371,15 @@ static void frame(struct lev_conn *c, const struct lev_frame *f)
         lev_handshake_method(c, f);
 }
 
-/* Parses what is whole; returns the octets used. */
+/* So many octets more belong to the run, which is applied when it is long enough. */
+static inline void run_on(struct lev_session_loop *sl, struct lev_conn *c, size_t octets)
+{
+    sl->run_bytes += octets;
+    if (sl->run_bytes > RUN_BYTES && sl->n_cmds)
+        lev_run(c, NULL, NULL);
+}
+
+/* Parses what is whole, and long body frames as far as they go; returns the octets used. */
 static size_t parse(struct lev_conn *c, const uint8_t *p, size_t n)
 {
     struct lev_session_loop *sl = c->sl;
@@ -375,6 +390,12 @@ static size_t parse(struct lev_conn *c, const uint8_t *p, size_t n)
             used = n;
             break;
         }
+        if (c->stream_left) {
+            size_t k = lev_stream_input(c, p + used, n - used);
+            used += k;
+            run_on(sl, c, k);
+            continue;
+        }
         if (c->state == LEV_CONN_HEADER) {
             size_t k = lev_handshake_header(c, p + used, n - used);
             if (!k)
@@ -383,10 +404,15 @@ static size_t parse(struct lev_conn *c, const uint8_t *p, size_t n)
             continue;
         }
         long k = lev_frame_decode(p + used, n - used, c->frame_max, &f);
-        if (k == LEV_FRAME_MORE)
-            break;
+        if (k == LEV_FRAME_MORE) {
+            size_t head = lev_stream_begin(c, p + used, n - used);
+            used += head;
+            if (!head)
+                break;
+            continue;
+        }
         if (k < 0) {
-            bad_frame(c, &f, k, c->frame_max);
+            bad_frame(c, &f, k, k == LEV_FRAME_BAD_END ? f.payload.ptr[f.payload.len] : 0);
             used = n;
             break;
         }
@@ -399,9 +425,7 @@ static size_t parse(struct lev_conn *c, const uint8_t *p, size_t n)
         if (more == 0)
             frame(c, &f);
         used += more;
-        sl->run_bytes += more;
-        if (sl->run_bytes > RUN_BYTES && sl->n_cmds)
-            lev_run(c, NULL, NULL);
+        run_on(sl, c, more);
     }
     if (c->borrowed)
         lev_assembly_keep(c->borrowed);

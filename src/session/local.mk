@@ -20,4 +20,5 @@ libsession_a_SOURCES = \
 	src/session/m_tx.c \
 	src/session/names.c src/session/names.h \
 	src/session/output.c \
-	src/session/session.c src/session/session.h
+	src/session/session.c src/session/session.h \
+	src/session/stream.c src/session/stream.h

@@ -215,6 +215,61 @@ START_TEST(test_channel_fails_in_a_content)
 }
 END_TEST
 
+/* A publish of 4,000 octets, up to its header. */
+static void put_long_content(struct peer *p)
+{
+    static const uint8_t header[14] = {0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f, 0xa0, 0, 0};
+    struct lev_method m = {.id = LEV_M_BASIC_PUBLISH};
+    m.u.basic_publish.routing_key = LEV_LIT("nowhere");
+    peer_method(p, 1, &m);
+    peer_frame(p, LEV_FRAME_HEADER, 1, header, sizeof(header));
+}
+
+/* A long body frame is taken before its end is seen: the error is the same. */
+START_TEST(test_body_frame_ends_wrongly)
+{
+    static const unsigned pieces[] = {0, 1, 100, 2006, 2007};
+    uint8_t frame[2008];
+    struct peer *p = peer_connect(bed.port);
+    memset(frame, 'a', sizeof(frame));
+    memcpy(frame, "\x03\x00\x01\x00\x00\x07\xd0", 7);
+    frame[2007] = 0xcd;
+    put_long_content(p);
+    peer_flush(p);
+    p->piece = pieces[_i];
+    p->seed = 1;
+    peer_raw(p, frame, sizeof(frame));
+    peer_flush(p);
+    peer_expect_close(p, 0, 501,
+                      "FRAME_ERROR - type 3, first 16 octets = <<\"aaaaaaaaaaaaaaaa\">>: "
+                      "{invalid_frame_end_marker,205}");
+    peer_drop(&p);
+}
+END_TEST
+
+/* What comes of a body when the channel is gone meanwhile is dropped. */
+START_TEST(test_channel_fails_in_a_body_frame)
+{
+    static uint8_t body[4000];
+    struct lev_method m = {.id = LEV_M_QUEUE_DECLARE};
+    struct peer *p = peer_connect(bed.port);
+    uint8_t head[7];
+    m.u.queue_declare.queue = LEV_LIT("amq.wrong");
+    peer_method(p, 1, &m); /* refused, and its answer crosses the body */
+    put_long_content(p);
+    lev_frame_put_header(head, LEV_FRAME_BODY, 1, sizeof(body));
+    peer_raw(p, head, sizeof(head));
+    peer_raw(p, body, 1500);
+    peer_flush(p);
+    peer_expect(p, 1, LEV_M_CHANNEL_CLOSE);
+    peer_raw(p, body, 2500);
+    peer_raw(p, "\xce", 1);
+    peer_method(p, 1, &(struct lev_method){.id = LEV_M_CHANNEL_CLOSE_OK});
+    peer_channel(p, 1);
+    peer_goodbye(&p);
+}
+END_TEST
+
 /* --- small methods --- */
 
 START_TEST(test_small_methods)
@@ -326,6 +381,8 @@ int main(void)
     tcase_add_test(tc, test_cut_anyhow);
     tcase_add_loop_test(tc, test_interleaved, 0, 3);
     tcase_add_test(tc, test_channel_fails_in_a_content);
+    tcase_add_loop_test(tc, test_body_frame_ends_wrongly, 0, 5);
+    tcase_add_test(tc, test_channel_fails_in_a_body_frame);
     tcase_add_test(tc, test_small_methods);
     tcase_add_test(tc, test_no_wait);
     suite_add_tcase(s, tc);
