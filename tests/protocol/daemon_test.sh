@@ -115,6 +115,7 @@ check "two runs on one data directory" said log "ready: amqp"
 printf '%s\n' "# like RabbitMQ's" 'listeners.tcp.local = 127.0.0.1:0' 'listeners.tcp.v6 = [::1]:0' \
     'loopback_users.guest = false' 'log.console.level = info' 'channel_max_per_node = 900000' >"$dir/ok.conf"
 # daemon_start gives --port, which would win: start this one by hand.
+: >"$dir/log" # else the last one's ready line may be taken for this one's
 "$LEVERETD" --config "$dir/ok.conf" --data-dir "$dir/data" >"$dir/log" 2>&1 &
 DAEMON_PID=$!
 while kill -0 "$DAEMON_PID" 2>/dev/null && ! said log 'ready: amqp port=[1-9]'; do sleep 0.1; done
