@@ -86,7 +86,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
                                 uint64_t (*now_ms)(void))
 {
     struct lev_vhost *v = lev_xcalloc(1, sizeof(*v));
-    pthread_mutex_init(&v->mutex, NULL);
+    lev_lock_init(&v->lock);
     v->name = lev_bytes_dup(name);
     v->store = store;
     v->now_ms = now_ms;
@@ -144,7 +144,7 @@ void lev_vhost_free(struct lev_vhost **vp)
     lev_batch_free(&v->sealed);
     free(v->ids_used);
     lev_bytes_free(&v->name);
-    pthread_mutex_destroy(&v->mutex);
+    lev_lock_deinit(&v->lock);
     free(v);
 }
 
@@ -160,13 +160,13 @@ struct lev_topology *lev_vhost_topology(struct lev_vhost *v)
 
 void lev_vhost_lock(struct lev_vhost *v)
 {
-    pthread_mutex_lock(&v->mutex);
+    lev_lock_take(&v->lock);
 }
 
 void lev_vhost_unlock(struct lev_vhost *v)
 {
     v->over = NULL;
-    pthread_mutex_unlock(&v->mutex);
+    lev_lock_release(&v->lock);
 }
 
 /* --- the end of a run --- */
@@ -494,7 +494,8 @@ void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
                                     .consumers = v->n_consumers,
                                     .channels = v->n_channels,
                                     .connections = v->n_clients,
-                                    .delayed = lev_delay_count_all(v)};
+                                    .delayed = lev_delay_count_all(v),
+                                    .lock = v->lock.stats};
     LEV_MAP_EACH(slot, &v->queues)
     {
         const struct lev_queue *q = slot->value;

@@ -2,8 +2,6 @@
 #ifndef LEV_BROKER_VHOST_INT_H
 #define LEV_BROKER_VHOST_INT_H
 
-#include <pthread.h>
-
 #include "base/map.h"
 #include "broker/dead_letter.h"
 #include "broker/dedup.h"
@@ -23,7 +21,7 @@ struct lev_marked {
 };
 
 struct lev_vhost {
-    pthread_mutex_t mutex;
+    struct lev_lock lock;
     struct lev_bytes name; /* owned */
     struct lev_store *store;
     uint64_t (*now_ms)(void);
