@@ -23,6 +23,7 @@
 #include "broker/vhost.h"
 #include "definitions/definitions.h"
 #include "net/net.h"
+#include "server_stats.h"
 #include "session/session.h"
 #include "store/datadir.h"
 #include "store/meta.h"
@@ -351,5 +352,16 @@ void lev_server_stats(struct lev_server *s, struct lev_server_stats *out)
         out->queues += st.queues;
         out->messages_ready += st.ready;
         out->messages_unacked += st.unacked;
+    }
+}
+
+void lev_server_each_vhost(struct lev_server *s,
+                           void (*each)(void *ctx, const struct lev_server_vhost_stats *stats),
+                           void *ctx)
+{
+    for (struct server_vhost *v = s->vhosts; v; v = v->next) {
+        struct lev_server_vhost_stats st;
+        lev_server_stats_of(v->vhost, v->store, &st);
+        each(ctx, &st);
     }
 }

@@ -91,6 +91,51 @@ struct lev_server_stats {
 /* Any thread, while the server runs. */
 void lev_server_stats(struct lev_server *s, struct lev_server_stats *out);
 
+/* How long something took, each time; percentiles are at most a quarter above the truth. */
+struct lev_server_times {
+    uint64_t count;
+    uint64_t sum_ns, p50_ns, p99_ns, max_ns;
+};
+
+/* The lock behind which a vhost's queues are. Every hold is counted; about every sixteenth is
+ * timed. */
+struct lev_server_lock_stats {
+    uint64_t holds;
+    uint64_t held_ns;             /* how long it was held in all: an estimate */
+    struct lev_server_times hold; /* of the holds that were timed */
+    struct lev_server_times wait; /* of all holds that had to wait for another's end */
+};
+
+/* What the vhost's store has done since it was opened. */
+struct lev_server_store_stats {
+    uint64_t commits;             /* transactions */
+    uint64_t batches, ops, bytes; /* what was in them; bytes: of messages */
+    uint64_t commit_ns;           /* time in commits, that is, in writing and syncing */
+    uint64_t apply_ns;            /* time in preparing them */
+    uint64_t failures;            /* transactions that failed, to be tried again */
+    uint64_t reads, read_items;   /* requests for messages of long queues, and messages */
+    uint64_t checkpoints, checkpoint_ns;
+    uint64_t purged_rows, purge_ns; /* dead rows removed */
+    uint64_t garbage_rows;          /* dead rows not yet removed */
+    uint64_t wal_bytes;             /* length of the WAL at the last commit */
+};
+
+enum { LEV_SERVER_VHOST_NAME_MAX = 256 };
+
+struct lev_server_vhost_stats {
+    char name[LEV_SERVER_VHOST_NAME_MAX]; /* ends with a NUL */
+    struct lev_server_stats alive;        /* in this vhost; connections: those that opened it */
+    uint64_t messages_delayed;            /* held back by exchanges */
+    struct lev_server_lock_stats lock;
+    struct lev_server_store_stats store;
+};
+
+/* Calls each once for every vhost, without a lock of the server's; order unspecified. Any thread,
+ * while the server runs. */
+void lev_server_each_vhost(struct lev_server *s,
+                           void (*each)(void *ctx, const struct lev_server_vhost_stats *stats),
+                           void *ctx);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@ Not a program. A script that imports it is run by python3 from any directory.
 import argparse
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -15,6 +16,8 @@ import threading
 import time
 
 READY = re.compile(r"ready: amqp port=(\d+)")
+FIGURES = re.compile(r"\] vhost '.*': queues=")
+FIGURE = re.compile(r"(\w+)=([\d.]+)")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGESIZE")
 MIB = 2**20
@@ -34,6 +37,7 @@ class Broker:
         self.log = data_dir.rstrip("/") + ".log"
         self.ready_timeout_s = ready_timeout_s
         self.process = self.reader = self.port = None
+        self.figures = queue.Queue()
         self.ready_at = self.start_s = self.stop_s = 0.0
 
     def start(self):
@@ -62,6 +66,8 @@ class Broker:
                 if found:
                     self.ready_at, self.port = time.monotonic(), int(found.group(1))
                     seen.set()
+                if FIGURES.search(line):
+                    self.figures.put((time.monotonic(), line))
                 log.write(line)
                 log.flush()
         seen.set()
@@ -73,6 +79,15 @@ class Broker:
     @property
     def uri(self):
         return f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
+
+    def look(self):
+        """What the broker says of its one vhost when asked by SIGUSR1, by name, and when (at_s)."""
+        self.process.send_signal(signal.SIGUSR1)
+        try:
+            at_s, line = self.figures.get(timeout=60)
+        except queue.Empty:
+            raise BenchError(f"the broker gave no figures; see {self.log}") from None
+        return {"at_s": at_s, **{name: float(value) for name, value in FIGURE.findall(line)}}
 
     def stop(self, timeout_s=600):
         """Stops it by SIGTERM and waits for its end, which must be a clean one."""

@@ -1,4 +1,5 @@
-/* Clocks. Rooms below the daemon are given the time; only loops and the daemon read it. */
+/* Clocks. Rooms below the daemon are given the time; only loops, the daemon and what
+ * measures itself (lock.h, the store) read it. */
 #ifndef LEV_BASE_CLOCK_H
 #define LEV_BASE_CLOCK_H
 

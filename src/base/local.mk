@@ -7,8 +7,10 @@ libbase_a_SOURCES = \
 	src/base/err.c src/base/err.h \
 	src/base/hash.c src/base/hash.h \
 	src/base/list.h \
+	src/base/lock.c src/base/lock.h \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \
 	src/base/mem.c src/base/mem.h \
 	src/base/pool.c src/base/pool.h \
+	src/base/spread.c src/base/spread.h \
 	src/base/utf8.c src/base/utf8.h

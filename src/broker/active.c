@@ -8,7 +8,7 @@ static struct lev_consumer *first_of(const struct lev_queue *q)
     LEV_LIST_EACH(it, nx, &q->consumers)
     {
         struct lev_consumer *c = LEV_LIST_ENTRY(it, struct lev_consumer, queue_node);
-        if (!best || (q->settings.type == LEV_QUEUE_QUORUM && c->priority > best->priority))
+        if (!best || (q->settings->type == LEV_QUEUE_QUORUM && c->priority > best->priority))
             best = c;
     }
     return best;
@@ -33,12 +33,12 @@ static void depose(struct lev_queue *q, struct lev_consumer *c)
 void lev_active_review(struct lev_queue *q)
 {
     struct lev_consumer *active = q->active, *first;
-    if (!q->settings.single_active)
+    if (!q->settings->single_active)
         return;
     first = first_of(q);
     if (!active) {
         activate(q, first);
-    } else if (q->settings.type != LEV_QUEUE_QUORUM || first->priority <= active->priority) {
+    } else if (q->settings->type != LEV_QUEUE_QUORUM || first->priority <= active->priority) {
         if (q->yielding)
             activate(q, active);
     } else if (active->unacked) {

@@ -19,7 +19,7 @@ void lev_active_left(struct lev_queue *q, const struct lev_consumer *c);
 /* False when messages must not go to c, because it is not its turn. */
 static inline bool lev_active_may_take(const struct lev_queue *q, const struct lev_consumer *c)
 {
-    return !q->settings.single_active || (q->active == c && !q->yielding);
+    return !q->settings->single_active || (q->active == c && !q->yielding);
 }
 
 #endif

@@ -56,7 +56,7 @@ static void follow_policies(struct lev_vhost *v, struct lev_queue *q)
 {
     struct lev_queue_settings settings;
     if (!q->deleted) {
-        lev_vhost_resolve(v, q->dest.name, q->def->arguments, &settings);
+        lev_vhost_resolve(v, q->dest.name, lev_queue_arguments(q), &settings);
         lev_queue_apply_settings(q, &settings);
     }
     lev_queue_unref(&q);

@@ -25,7 +25,7 @@ static int check_stream_arguments(const struct lev_queue *q, struct lev_bytes ar
             return lev_fail(err, LEV_PRECONDITION_FAILED,
                             "invalid arg '%s' for queue '%.*s' in vhost '%.*s' of queue type %s",
                             keys[i], LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name),
-                            lev_queue_module(q->settings.type));
+                            lev_queue_module(q->settings->type));
     return 0;
 }
 
@@ -50,9 +50,9 @@ static int read_priority(const struct lev_queue *q, const struct lev_consume_arg
 static int check_exclusive(const struct lev_queue *q, const struct lev_consume_args *a,
                            struct lev_error *err)
 {
-    if (q->settings.type == LEV_QUEUE_QUORUM ||
+    if (q->settings->type == LEV_QUEUE_QUORUM ||
         (!q->exclusive_consumer &&
-         !(a->exclusive && (q->n_consumers || q->settings.single_active))))
+         !(a->exclusive && (q->n_consumers || q->settings->single_active))))
         return 0;
     return lev_fail(err, LEV_ACCESS_REFUSED, "queue '%.*s' in vhost '%.*s' in exclusive use",
                     LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
@@ -61,7 +61,7 @@ static int check_exclusive(const struct lev_queue *q, const struct lev_consume_a
 static int check_consume(const struct lev_chan *ch, const struct lev_queue *q,
                          const struct lev_consume_args *a, struct lev_error *err)
 {
-    if (q->settings.type == LEV_QUEUE_QUORUM && ch->prefetch_global)
+    if (q->settings->type == LEV_QUEUE_QUORUM && ch->prefetch_global)
         return lev_fail(err, LEV_NOT_IMPLEMENTED,
                         "queue '%.*s' in vhost '%.*s' does not support global qos",
                         LEV_FMT(q->dest.name), LEV_FMT(q->vhost->name));
@@ -97,7 +97,7 @@ int lev_consume(struct lev_chan *ch, struct lev_bytes queue, const struct lev_co
     lev_list_push_back(&q->consumers, &c->queue_node);
     q->n_consumers++;
     q->had_consumer = true;
-    if (a->exclusive && q->settings.type == LEV_QUEUE_CLASSIC)
+    if (a->exclusive && q->settings->type == LEV_QUEUE_CLASSIC)
         q->exclusive_consumer = c;
     lev_active_review(q);
     lev_limits_used(q);
@@ -193,7 +193,7 @@ static bool try_get(struct lev_chan *ch, struct lev_queue *q, bool no_ack)
 
 static int check_get(const struct lev_queue *q, struct lev_error *err)
 {
-    if (q->settings.type != LEV_QUEUE_QUORUM || !q->settings.single_active)
+    if (q->settings->type != LEV_QUEUE_QUORUM || !q->settings->single_active)
         return 0;
     return lev_fail(
         err, LEV_RESOURCE_LOCKED,

@@ -12,7 +12,7 @@ enum { QUORUM_PREFETCH_MAX = 2000 };
 static uint64_t timeout_of(const struct lev_queue *q, struct lev_bytes arguments)
 {
     struct lev_value v;
-    bool known = q && q->settings.type == LEV_QUEUE_QUORUM &&
+    bool known = q && q->settings->type == LEV_QUEUE_QUORUM &&
                  lev_table_get(arguments, "x-consumer-timeout", &v) && lev_value_is_int(&v);
     return known && v.i >= 0 ? (uint64_t)v.i : LEV_UNLIMITED;
 }
@@ -28,7 +28,7 @@ struct lev_consumer *lev_consumer_new(struct lev_chan *ch, struct lev_queue *q,
     c->priority = a->priority;
     c->timeout_ms = timeout_of(q, a->arguments);
     c->prefetch = ch->prefetch;
-    if (!c->prefetch && q && q->settings.type == LEV_QUEUE_QUORUM)
+    if (!c->prefetch && q && q->settings->type == LEV_QUEUE_QUORUM)
         c->prefetch = QUORUM_PREFETCH_MAX;
     c->no_ack = a->no_ack;
     c->exclusive = a->exclusive;

@@ -16,7 +16,7 @@ static const uint64_t DELAY_MAX_MS = UINT64_C(315360000000);
 
 bool lev_dead_letter_keeps(const struct lev_queue *q)
 {
-    const struct lev_queue_settings *s = &q->top->settings;
+    const struct lev_queue_settings *s = q->top->settings;
     return s->at_least_once && s->has_dlx && s->type == LEV_QUEUE_QUORUM &&
            s->overflow == LEV_REJECT_PUBLISH;
 }
@@ -85,7 +85,7 @@ static void push_placed(struct lev_queue *level, const struct lev_parked *p, boo
 
 void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_death reason)
 {
-    if (!q->top->settings.has_dlx || q->deleted)
+    if (!q->top->settings->has_dlx || q->deleted)
         return;
     push(&(struct lev_dead){.p = {.e.msg = lev_msg_ref(msg), .reason = (uint8_t)reason},
                             .level = q,
@@ -95,7 +95,7 @@ void lev_dead_letter_msg(struct lev_queue *q, struct lev_msg *msg, enum lev_deat
 void lev_dead_letter(struct lev_queue *q, const struct lev_entry *e, enum lev_death reason)
 {
     const struct lev_parked p = {.e = *e, .size = e->msg->body_len, .reason = (uint8_t)reason};
-    if (q->deleted || !q->top->settings.has_dlx) {
+    if (q->deleted || !q->top->settings->has_dlx) {
         lev_queue_settled(q, e);
         return;
     }
@@ -133,7 +133,7 @@ static void hold(struct lev_queue *q, struct lev_entry *e, uint64_t delay_ms)
 
 void lev_retry(struct lev_queue *q, struct lev_entry *e, bool failed)
 {
-    const struct lev_queue_settings *s = &q->top->settings;
+    const struct lev_queue_settings *s = q->top->settings;
     bool counted = s->type == LEV_QUEUE_QUORUM || s->retry_type != LEV_RETRY_DISABLED;
     uint64_t delay_ms = 0;
     if (counted && !q->deleted) {
@@ -198,11 +198,11 @@ static struct lev_msg *dead_message(const struct lev_dead *d)
     struct lev_death_info info = {.queue = q->dest.name,
                                   .reason = lev_death_word((enum lev_death)d->p.reason),
                                   .time_s = lev_vhost_now(q->vhost) / 1000,
-                                  .exchange = q->settings.dlx,
+                                  .exchange = q->settings->dlx,
                                   .key = lev_msg_key(d->p.e.msg),
-                                  .new_key = q->settings.has_dlrk};
+                                  .new_key = q->settings->has_dlrk};
     if (info.new_key)
-        info.key = q->settings.dlrk;
+        info.key = q->settings->dlrk;
     struct lev_msg *msg = lev_death_message(d->p.e.msg, &info);
     if (!msg)
         lev_log_error("queue %.*s: out of memory dead-lettering a message", LEV_FMT(q->dest.name));
@@ -215,8 +215,8 @@ static bool route_one(struct lev_dead *d)
     enum { FEW = 16 };
     struct lev_queue *q = d->level->top;
     struct lev_bytes few[FEW], *keys = few;
-    struct lev_exchange *x = lev_exchange_get(q->vhost->topology, q->settings.dlx);
-    struct lev_msg *msg = x && q->settings.has_dlx ? dead_message(d) : NULL;
+    struct lev_exchange *x = lev_exchange_get(q->vhost->topology, q->settings->dlx);
+    struct lev_msg *msg = x && q->settings->has_dlx ? dead_message(d) : NULL;
     if (!msg)
         return false;
     size_t n = lev_death_keys(msg, NULL);

@@ -73,20 +73,26 @@ static int check_equivalent(struct lev_client *c, struct lev_queue *q,
     if (a->auto_delete != q->auto_delete)
         return lev_fail_inequivalent(&who, "auto_delete", word(q->auto_delete),
                                      word(a->auto_delete), err);
-    return lev_queue_args_same(q->dest.name, vhost, q->def->arguments, a->arguments, err);
+    return lev_queue_args_same(q->dest.name, vhost, lev_queue_arguments(q), a->arguments, err);
 }
 
 static void tell_store(struct lev_queue *q)
 {
+    const struct lev_queue_def def = {.queue_id = q->id,
+                                      .level = q->level,
+                                      .durable = true,
+                                      .auto_delete = q->auto_delete,
+                                      .name = q->dest.name,
+                                      .arguments = lev_queue_arguments(q)};
     if (q->dest.durable)
         lev_vhost_op(q->vhost, &(struct lev_op){.kind = LEV_OP_QUEUE_ADD,
                                                 .queue_id = q->id,
-                                                .u.def = lev_queue_def_copy(q->def)});
+                                                .u.def = lev_queue_def_copy(&def)});
 }
 
 static void create_levels(struct lev_queue *q)
 {
-    if (!q->settings.max_priority)
+    if (!q->settings->max_priority)
         return;
     lev_queue_make_levels(q);
     for (unsigned i = 0; q->dest.durable && i < q->n_levels; i++) {
@@ -149,7 +155,7 @@ int lev_queue_declare(struct lev_client *c, const struct lev_queue_declare_args 
 static int check_flags(const struct lev_queue *q, bool if_unused, bool if_empty,
                        struct lev_error *err)
 {
-    if (q->settings.type != LEV_QUEUE_QUORUM || !(if_unused || if_empty))
+    if (q->settings->type != LEV_QUEUE_QUORUM || !(if_unused || if_empty))
         return 0;
     return lev_fail(
         err, LEV_NOT_IMPLEMENTED,

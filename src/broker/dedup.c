@@ -299,7 +299,7 @@ uint64_t lev_dedup_passed(struct lev_queue *q, struct lev_msg *msg)
 
 static uint64_t place_of(const struct lev_queue *level, const struct lev_entry *e)
 {
-    return (uint64_t)level->def->level << 40 | e->pos;
+    return (uint64_t)level->level << 40 | e->pos;
 }
 
 void lev_dedup_entered(struct lev_queue *level, const struct lev_entry *e)

@@ -2,13 +2,26 @@
  * Under the vhost's lock. */
 #include "base/mem.h"
 #include "broker/limits.h"
+#include "broker/pace.h"
 #include "broker/vhost_int.h"
+
+/* A queue of zeroes but for its texts. */
+static struct lev_queue *with_texts(struct lev_bytes name, struct lev_bytes arguments)
+{
+    struct lev_queue *q = lev_xcalloc(1, sizeof(*q) + name.len + arguments.len);
+    if (name.len)
+        memcpy(q->text, name.ptr, name.len);
+    if (arguments.len)
+        memcpy(q->text + name.len, arguments.ptr, arguments.len);
+    q->arguments_len = (uint32_t)arguments.len;
+    return q;
+}
 
 struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def)
 {
-    struct lev_queue *q = lev_xcalloc(1, sizeof(*q));
+    struct lev_queue *q = with_texts(def->name, def->arguments);
+    q->level = (uint16_t)def->level;
     q->vhost = v;
-    q->def = lev_queue_def_copy(def);
     q->id = def->queue_id;
     q->refs = 1;
     q->auto_delete = def->auto_delete;
@@ -16,15 +29,14 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     q->top = q->self = q;
     q->levels = &q->self;
     q->n_levels = 1;
-    lev_dest_init(&q->dest, true, def->durable, q->def->name);
+    lev_dest_init(&q->dest, true, def->durable, lev_bytes(q->text, def->name.len));
     lev_list_init(&q->owner_node);
     lev_list_init(&q->consumers);
     lev_list_init(&q->ready_list);
     lev_list_init(&q->kick_node);
     lev_list_init(&q->unread_node);
     lev_list_init(&q->getters);
-    lev_list_init(&q->paced);
-    lev_settings_resolve(LEV_EMPTY, NULL, &q->settings);
+    q->settings = lev_settings_ref(v->plain);
     return q;
 }
 
@@ -38,15 +50,14 @@ static void release(struct lev_queue *q)
 {
     lev_timer_clear(&q->vhost->timers, &q->expiry);
     lev_timer_clear(&q->vhost->timers, &q->disuse);
-    lev_timer_clear(&q->vhost->timers, &q->pace);
+    lev_pace_release(q);
     lev_park_deinit(q);
     lev_entries_deinit(&q->front);
     lev_entries_deinit(&q->tail);
-    lev_settings_deinit(&q->settings);
+    lev_settings_unref(&q->settings);
     lev_dedup_free(&q->dedup);
     if (q->levels != &q->self)
         free(q->levels);
-    free(q->def);
     free(q);
 }
 
@@ -63,7 +74,7 @@ void lev_queue_unref(struct lev_queue **qp)
 
 void lev_queue_make_levels(struct lev_queue *q)
 {
-    unsigned n = q->settings.max_priority + 1;
+    unsigned n = q->settings->max_priority + 1;
     q->levels = lev_xcalloc(n, sizeof(struct lev_queue *));
     q->n_levels = n;
     for (unsigned i = 0; i < n; i++) {
@@ -76,7 +87,7 @@ void lev_queue_make_levels(struct lev_queue *q)
 
 bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
 {
-    unsigned i = level->def->level - 1u;
+    unsigned i = level->level - 1u;
     if (q->levels == &q->self || i >= q->n_levels || q->levels[i]->id)
         return false;
     lev_queue_unref(&q->levels[i]);
@@ -86,13 +97,15 @@ bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
     return true;
 }
 
-void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s)
+void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *resolved)
 {
-    bool expires_anew = s->expires_ms != q->settings.expires_ms;
-    lev_settings_deinit(&q->settings);
-    q->settings = *s;
+    const struct lev_queue_settings *old = q->settings;
+    const struct lev_queue_settings *s = lev_settings_share(&q->vhost->settings, resolved);
+    bool expires_anew = s->expires_ms != old->expires_ms;
+    q->settings = s;
+    lev_settings_unref(&old);
     lev_dedup_follow(q->vhost, &q->dedup, &s->dedup,
-                     &(struct lev_dedup_owner){.durable = q->def->durable, .queue_id = q->id});
+                     &(struct lev_dedup_owner){.durable = q->dest.durable, .queue_id = q->id});
     q->limited = s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
                  s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
     for (unsigned i = 0; i < q->n_levels; i++)

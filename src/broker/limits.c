@@ -12,7 +12,7 @@ enum { SLICE = 1024 };
 
 uint64_t lev_limits_expiry(const struct lev_queue *q, const struct lev_msg *msg)
 {
-    uint64_t ttl = q->settings.message_ttl_ms;
+    uint64_t ttl = q->settings->message_ttl_ms;
     if (msg->expiration_ms < ttl)
         ttl = msg->expiration_ms;
     return ttl == LEV_UNLIMITED ? 0 : lev_vhost_now(q->vhost) + ttl;
@@ -57,12 +57,12 @@ bool lev_limits_expire(struct lev_queue *q)
 
 bool lev_limits_exceeded(const struct lev_queue *q)
 {
-    return q->ready > q->settings.max_length || q->ready_bytes > q->settings.max_length_bytes;
+    return q->ready > q->settings->max_length || q->ready_bytes > q->settings->max_length_bytes;
 }
 
 bool lev_limits_refuse(struct lev_queue *q, struct lev_msg *msg)
 {
-    const struct lev_queue_settings *s = &q->settings;
+    const struct lev_queue_settings *s = q->settings;
     if (s->overflow == LEV_DROP_HEAD)
         return false;
     uint64_t n = q->ready + lev_park_count(q, LEV_PARK_DEAD);
@@ -86,7 +86,7 @@ static struct lev_queue *level_to_drop(struct lev_queue *q)
 void lev_limits_trim(struct lev_queue *q)
 {
     size_t budget = SLICE;
-    if (q->settings.overflow != LEV_DROP_HEAD)
+    if (q->settings->overflow != LEV_DROP_HEAD)
         return;
     for (; budget && lev_limits_exceeded(q); budget--) {
         struct lev_queue *level = level_to_drop(q);
@@ -128,7 +128,7 @@ void lev_limits_arm(struct lev_queue *q)
 static void on_disuse(struct lev_timer *t, uint64_t now_ms)
 {
     struct lev_queue *q = LEV_CONTAINER(t, struct lev_queue, disuse);
-    uint64_t due = q->used_ms + q->settings.expires_ms;
+    uint64_t due = q->used_ms + q->settings->expires_ms;
     if (q->n_consumers)
         return; /* starts anew when the last consumer leaves */
     if (now_ms < due)
@@ -139,12 +139,12 @@ static void on_disuse(struct lev_timer *t, uint64_t now_ms)
 
 void lev_limits_used(struct lev_queue *q)
 {
-    if (q->settings.expires_ms == LEV_UNLIMITED) {
+    if (q->settings->expires_ms == LEV_UNLIMITED) {
         lev_timer_clear(&q->vhost->timers, &q->disuse);
         return;
     }
     q->used_ms = lev_vhost_now(q->vhost);
     q->disuse.fire = on_disuse;
-    if (!q->disuse.index || q->disuse.due_ms > q->used_ms + q->settings.expires_ms)
-        lev_timer_set(&q->vhost->timers, &q->disuse, q->used_ms + q->settings.expires_ms);
+    if (!q->disuse.index || q->disuse.due_ms > q->used_ms + q->settings->expires_ms)
+        lev_timer_set(&q->vhost->timers, &q->disuse, q->used_ms + q->settings->expires_ms);
 }

@@ -1,6 +1,7 @@
 /* Pacing. See pace.h. */
 #include "broker/pace.h"
 
+#include "base/mem.h"
 #include "broker/vhost_int.h"
 
 /* What a queue must let go of in LEV_PACE_MS for its publishers to wait for it. */
@@ -13,10 +14,10 @@ static bool small(const struct lev_queue *q)
 }
 
 /* Lets the publishers go on; the watch goes on, too. */
-static void let_go(struct lev_queue *q)
+static void let_go(struct lev_pace *p)
 {
-    while (!lev_list_empty(&q->paced)) {
-        struct lev_client *c = LEV_LIST_ENTRY(q->paced.next, struct lev_client, throttle_node);
+    while (!lev_list_empty(&p->held)) {
+        struct lev_client *c = LEV_LIST_ENTRY(p->held.next, struct lev_client, throttle_node);
         lev_list_remove(&c->throttle_node);
         lev_client_notify(c);
     }
@@ -24,47 +25,59 @@ static void let_go(struct lev_queue *q)
 
 void lev_pace_release(struct lev_queue *q)
 {
-    lev_timer_clear(&q->vhost->timers, &q->pace);
-    let_go(q);
+    struct lev_pace *p = q->pace;
+    q->unpaced = false;
+    q->pace = NULL;
+    if (!p)
+        return;
+    lev_timer_clear(&q->vhost->timers, &p->timer);
+    let_go(p);
+    free(p);
 }
 
 void lev_pace_relax(struct lev_queue *q)
 {
-    if (!q->pace.index || !small(q))
-        return;
-    q->unpaced = false;
-    lev_pace_release(q);
+    if (q->pace && small(q))
+        lev_pace_release(q);
 }
 
-static void watch(struct lev_queue *q, uint64_t now_ms)
+static void watch(struct lev_pace *p, uint64_t now_ms)
 {
-    q->pace_messages = q->left_messages;
-    q->pace_bytes = q->left_bytes;
-    lev_timer_set(&q->vhost->timers, &q->pace, now_ms + LEV_PACE_MS);
+    p->messages = p->bytes = 0;
+    lev_timer_set(&p->queue->vhost->timers, &p->timer, now_ms + LEV_PACE_MS);
 }
 
 static void on_pace(struct lev_timer *t, uint64_t now_ms)
 {
-    struct lev_queue *q = LEV_CONTAINER(t, struct lev_queue, pace);
-    q->unpaced = q->left_messages - q->pace_messages < PROGRESS_MESSAGES &&
-                 q->left_bytes - q->pace_bytes < PROGRESS_BYTES;
+    struct lev_pace *p = LEV_CONTAINER(t, struct lev_pace, timer);
+    struct lev_queue *q = p->queue;
+    if (!q->n_consumers) {
+        lev_pace_release(q);
+        return;
+    }
+    q->unpaced = p->messages < PROGRESS_MESSAGES && p->bytes < PROGRESS_BYTES;
     if (q->unpaced)
-        let_go(q);
-    if (q->n_consumers)
-        watch(q, now_ms);
-    else
-        let_go(q);
+        let_go(p);
+    watch(p, now_ms);
+}
+
+static struct lev_pace *pace_new(struct lev_queue *q)
+{
+    struct lev_pace *p = lev_xcalloc(1, sizeof(*p));
+    p->queue = q;
+    p->timer.fire = on_pace;
+    lev_list_init(&p->held);
+    watch(p, lev_vhost_now(q->vhost));
+    return p;
 }
 
 bool lev_pace_hold(struct lev_queue *q, struct lev_client *c)
 {
     if (q->deleted || !lev_pace_over(q, &q->vhost->windows))
         return false;
+    if (!q->pace)
+        q->pace = pace_new(q);
     lev_list_remove(&c->throttle_node);
-    lev_list_push_back(&q->paced, &c->throttle_node);
-    if (!q->pace.index) {
-        q->pace.fire = on_pace;
-        watch(q, lev_vhost_now(q->vhost));
-    }
+    lev_list_push_back(&q->pace->held, &c->throttle_node);
     return true;
 }

@@ -14,6 +14,21 @@
 
 enum { LEV_PACE_MS = 100 };
 
+/* Of a queue while it holds publishers back, or watches whether it should. */
+struct lev_pace {
+    struct lev_queue *queue;
+    struct lev_list held; /* lev_client.throttle_node: publishers that wait for consumers */
+    struct lev_timer timer;
+    uint64_t messages, bytes; /* that left since the last look */
+};
+
+/* A message leaves the queue. */
+static inline void lev_pace_count(struct lev_pace *p, size_t bytes)
+{
+    p->messages++;
+    p->bytes += bytes;
+}
+
 /* The backlog calls for pausing publishers; cheap. */
 static inline bool lev_pace_over(const struct lev_queue *q, const struct lev_windows *w)
 {
@@ -26,7 +41,7 @@ static inline bool lev_pace_over(const struct lev_queue *q, const struct lev_win
 bool lev_pace_hold(struct lev_queue *q, struct lev_client *c);
 /* After messages left: lets publishers go on when the backlog is small enough. */
 void lev_pace_relax(struct lev_queue *q);
-/* Lets all go: the queue is deleted. */
+/* Lets all go and ends the watch. */
 void lev_pace_release(struct lev_queue *q);
 
 #endif

@@ -7,7 +7,7 @@
 /* The consumer's own, or its queue's, or the server's. */
 static uint64_t timeout_of(const struct lev_vhost *v, const struct lev_unacked *u)
 {
-    uint64_t t = u->queue->top->settings.consumer_timeout_ms;
+    uint64_t t = u->queue->top->settings->consumer_timeout_ms;
     if (u->consumer && u->consumer->timeout_ms != LEV_UNLIMITED)
         t = u->consumer->timeout_ms;
     return t != LEV_UNLIMITED ? t : v->consumer_timeout_ms;

@@ -97,8 +97,8 @@ void lev_queue_left(struct lev_queue *level, const struct lev_entry *e)
     level->ready--;
     level->top->ready -= level->top != level;
     level->top->ready_bytes -= e->msg->body_len;
-    level->top->left_messages++;
-    level->top->left_bytes += e->msg->body_len;
+    if (level->top->pace)
+        lev_pace_count(level->top->pace, e->msg->body_len);
     level->vhost->memory -= lev_msg_size(e->msg);
 }
 
@@ -282,6 +282,11 @@ static bool turned_away(struct lev_queue *q, struct lev_msg *msg, uint64_t *batc
     return false;
 }
 
+static bool keeps(const struct lev_queue *q, const struct lev_msg *msg)
+{
+    return msg->persistent || q->top->settings->type == LEV_QUEUE_QUORUM;
+}
+
 uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
 {
     struct lev_consumer *c = NULL;
@@ -300,8 +305,7 @@ uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
     if (!q->top->ready)
         c = next_consumer(q->top);
     e.pos = q->next_pos++;
-    bool keep = msg->persistent || q->top->settings.type == LEV_QUEUE_QUORUM;
-    if (keep && q->dest.durable && !(c && c->no_ack))
+    if (q->dest.durable && keeps(q, msg) && !(c && c->no_ack))
         store_entry(q, &e);
     if (q->top->dedup)
         lev_dedup_entered(q, &e);

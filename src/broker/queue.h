@@ -29,55 +29,62 @@
 struct lev_queue {
     struct lev_dest dest; /* name, durable, bindings */
     struct lev_vhost *vhost;
-    struct lev_queue_def *def; /* owned */
-    uint32_t id;               /* in the store */
-    uint32_t refs;             /* vhost map, unacked, tx, marks, reads */
-    bool auto_delete, exclusive, deleted, had_consumer;
-    struct lev_queue_settings settings;
-    struct lev_dedup *dedup; /* NULL: duplicates pass; never of a level */
-    struct lev_queue *top;   /* itself, or the priority queue it is a level of */
-    struct lev_queue *
-        *levels; /* where messages are, lowest priority first: itself, or its levels */
-    unsigned n_levels;
-    struct lev_queue *self; /* levels of a queue without priorities */
-    bool limited; /* has a TTL, a length limit or levels: publishing takes the longer way */
+    struct lev_queue *top; /* itself, or the priority queue it is a level of */
+    /* what every message touches */
+    uint64_t next_pos;
     uint64_t ready, ready_bytes; /* of bodies; a priority queue counts its levels' */
-    struct lev_client *owner;    /* of an exclusive queue */
-    struct lev_list owner_node;
-
-    struct lev_entries front, tail;
+    uint64_t delivered_to;       /* every position ever handed out is below it */
+    uint64_t reserved_to;        /* delivered_to as the store was last told, with a reserve */
+    uint64_t stored_live;        /* durable rows not settled, in any batch */
+    struct lev_list ready_list;  /* ready_node, by priority, round robin within */
+    const struct lev_queue_settings *settings; /* a reference */
+    struct lev_dedup *dedup;                   /* NULL: duplicates pass; never of a level */
+    struct lev_pace *pace;                     /* pace.c; NULL: nobody was made to wait */
+    struct lev_list kick_node;                 /* vhost.kicked */
+    uint32_t id;                               /* in the store */
+    uint32_t n_consumers;
+    uint32_t n_levels;
+    uint16_t level; /* as in struct lev_queue_def */
+    bool limited;   /* has a TTL, a length limit or levels: publishing takes the longer way */
     bool paged, loading;
     bool squeezed; /* memory was short: front gave some of its end back to the middle */
-    uint32_t load_gen;
+    bool yielding; /* active is handed nothing more: another is to take over */
+    bool unpaced;  /* its consumers do not keep up anyway */
+    bool auto_delete, exclusive, deleted, had_consumer;
+    struct lev_entries front, tail;
+    uint64_t unacked;          /* with channels or parked */
+    uint64_t mark_batch;       /* open batch that has a mark of it */
+    struct lev_list consumers; /* queue_node */
+    struct lev_queue **levels; /* with messages, lowest priority first: itself, or its levels */
+    struct lev_queue *self;    /* levels of a queue without priorities */
+
     uint64_t mid_from, mid_to, mid_count, mid_bytes;
     uint64_t mid_stored, mid_stored_bytes; /* of them, durable rows */
     uint64_t read_after;                   /* reads wait until this batch is durable */
+    uint32_t load_gen;
     uint32_t tail_handled;                 /* leading tail entries that are stored or spilled */
-    uint64_t next_pos;
-    uint64_t delivered_to; /* every position ever handed out is below it */
-    uint64_t reserved_to;  /* delivered_to as the store was last told, with a reserve */
-    uint64_t stored_live;  /* durable rows not settled, in any batch */
-    uint64_t unacked;      /* with channels or parked */
+    struct lev_list unread_node;           /* vhost.unread */
+    struct lev_list getters;               /* lev_get.node: basic.get waiting for a block */
     struct lev_park *park[LEV_PARK_KINDS]; /* owned; NULL: nothing was parked yet */
 
-    struct lev_list consumers;  /* queue_node */
-    struct lev_list ready_list; /* ready_node, by priority, round robin within */
-    uint32_t n_consumers;
     struct lev_consumer *exclusive_consumer;
     struct lev_consumer *active; /* of a single-active-consumer queue: see active.h */
-    bool yielding;               /* active is handed nothing more: another is to take over */
-    struct lev_timer expiry;     /* when the message at the head expires */
-    struct lev_timer disuse;     /* x-expires */
-    uint64_t used_ms;            /* last declared, consumed from, or got from */
-    struct lev_list paced;       /* lev_client.throttle_node: publishers that wait for consumers */
-    struct lev_timer pace;
-    bool unpaced; /* its consumers do not keep up anyway */
-    uint64_t left_messages, left_bytes, pace_messages, pace_bytes; /* pace.c */
-    struct lev_list kick_node;                                     /* vhost.kicked */
-    struct lev_list getters;     /* lev_get.node: basic.get waiting for a block */
-    uint64_t mark_batch;         /* open batch that has a mark of it */
-    struct lev_list unread_node; /* vhost.unread */
+    struct lev_client *owner;    /* of an exclusive queue */
+    struct lev_list owner_node;
+    struct lev_timer expiry; /* when the message at the head expires */
+    struct lev_timer disuse; /* x-expires */
+    uint64_t used_ms;        /* last declared, consumed from, or got from */
+
+    uint32_t refs; /* vhost map, unacked, tx, marks, reads */
+    uint32_t arguments_len;
+    uint8_t text[]; /* the name, then the arguments */
 };
+
+/* As declared: a raw field table, a view. */
+static inline struct lev_bytes lev_queue_arguments(const struct lev_queue *q)
+{
+    return lev_bytes(q->text + q->dest.name.len, q->arguments_len);
+}
 
 /* basic.get that waits for the middle. */
 struct lev_get {
@@ -90,7 +97,7 @@ struct lev_get {
 struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def *def);
 /* Puts new settings in force at once; takes what they own. Priority levels stay as they were made.
  */
-void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *s);
+void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *resolved);
 /* Gives a priority queue its levels, unknown to the store. */
 void lev_queue_make_levels(struct lev_queue *q);
 /* Replaces a level by one that the store knows; takes it. False when the queue has no such level.

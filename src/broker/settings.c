@@ -10,7 +10,10 @@
 #include "broker/dedup.h"
 #include "broker/policy_keys.h"
 
-enum { QUORUM_DELIVERY_LIMIT = 20 };
+enum {
+    QUORUM_DELIVERY_LIMIT = 20,
+    LOOK_BACK = 8, /* settings shared last that new ones are compared with */
+};
 
 struct sources {
     struct lev_bytes arguments;
@@ -195,4 +198,92 @@ void lev_settings_deinit(struct lev_queue_settings *s)
     lev_bytes_free(&s->dlx);
     lev_bytes_free(&s->dlrk);
     lev_bytes_free(&s->dedup.header);
+}
+
+/* ---- Sharing ---- */
+
+struct shared {
+    struct lev_list node; /* the list known, used last first */
+    size_t refs;
+    struct lev_queue_settings settings;
+};
+
+static struct shared *shared_of(const struct lev_queue_settings *s)
+{
+    return LEV_CONTAINER((struct lev_queue_settings *)(uintptr_t)s, struct shared, settings);
+}
+
+static bool same_dedup(const struct lev_dedup_settings *a, const struct lev_dedup_settings *b)
+{
+    return a->wanted == b->wanted && a->size == b->size && a->ttl_ms == b->ttl_ms &&
+           lev_bytes_eq(a->header, b->header);
+}
+
+static bool same_limits(const struct lev_queue_settings *a, const struct lev_queue_settings *b)
+{
+    return a->message_ttl_ms == b->message_ttl_ms && a->expires_ms == b->expires_ms &&
+           a->max_length == b->max_length && a->max_length_bytes == b->max_length_bytes &&
+           a->overflow == b->overflow && a->delivery_limit == b->delivery_limit &&
+           a->consumer_timeout_ms == b->consumer_timeout_ms;
+}
+
+static bool same_dead_letters(const struct lev_queue_settings *a,
+                              const struct lev_queue_settings *b)
+{
+    return a->has_dlx == b->has_dlx && a->has_dlrk == b->has_dlrk && lev_bytes_eq(a->dlx, b->dlx) &&
+           lev_bytes_eq(a->dlrk, b->dlrk) && a->at_least_once == b->at_least_once &&
+           a->retry_type == b->retry_type && a->retry_min_ms == b->retry_min_ms &&
+           a->retry_max_ms == b->retry_max_ms;
+}
+
+/* In every field. */
+static bool same(const struct lev_queue_settings *a, const struct lev_queue_settings *b)
+{
+    return a->type == b->type && a->max_priority == b->max_priority &&
+           a->prioritised == b->prioritised && a->single_active == b->single_active &&
+           same_limits(a, b) && same_dead_letters(a, b) && same_dedup(&a->dedup, &b->dedup);
+}
+
+static struct shared *look_back(const struct lev_list *known, const struct lev_queue_settings *s)
+{
+    const struct lev_list *at = known->next;
+    for (int i = 0; i < LOOK_BACK && at != known; i++, at = at->next) {
+        struct shared *h = LEV_LIST_ENTRY((struct lev_list *)(uintptr_t)at, struct shared, node);
+        if (same(&h->settings, s))
+            return h;
+    }
+    return NULL;
+}
+
+const struct lev_queue_settings *lev_settings_share(struct lev_list *known,
+                                                    struct lev_queue_settings *s)
+{
+    struct shared *h = look_back(known, s);
+    if (h) {
+        lev_settings_deinit(s);
+        lev_list_remove(&h->node);
+    } else {
+        h = lev_xmalloc(sizeof(*h));
+        *h = (struct shared){.settings = *s};
+    }
+    h->refs++;
+    lev_list_push_front(known, &h->node);
+    return &h->settings;
+}
+
+const struct lev_queue_settings *lev_settings_ref(const struct lev_queue_settings *s)
+{
+    shared_of(s)->refs++;
+    return s;
+}
+
+void lev_settings_unref(const struct lev_queue_settings **s)
+{
+    struct shared *h = shared_of(*s);
+    *s = NULL;
+    if (--h->refs)
+        return;
+    lev_list_remove(&h->node);
+    lev_settings_deinit(&h->settings);
+    free(h);
 }

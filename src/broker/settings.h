@@ -1,8 +1,10 @@
 /* What a queue's arguments and policies come to: one struct of plain values that the queue's code
- * reads. Resolved once, and again when a policy changes (rabbitmq-compat.md 3.1, 3.2, 9.4). */
+ * reads. Resolved once, and again when a policy changes (rabbitmq-compat.md 3.1, 3.2, 9.4). What
+ * is shared between queues is under their vhost's lock. */
 #ifndef LEV_BROKER_SETTINGS_H
 #define LEV_BROKER_SETTINGS_H
 
+#include "base/list.h"
 #include "broker/queue_args.h"
 
 /* "none" of a limit or a time. */
@@ -48,6 +50,13 @@ struct lev_policy_values; /* merged policy of a queue: policy.h */
 void lev_settings_resolve(struct lev_bytes arguments, const struct lev_policy_values *policy,
                           struct lev_queue_settings *out);
 void lev_settings_deinit(struct lev_queue_settings *s);
+
+/* Queues with the same settings share them: nearly all queues of a vhost are alike. known is a
+ * vhost's list of what is shared. Gives a reference; takes what *s owns. */
+const struct lev_queue_settings *lev_settings_share(struct lev_list *known,
+                                                    struct lev_queue_settings *s);
+const struct lev_queue_settings *lev_settings_ref(const struct lev_queue_settings *s);
+void lev_settings_unref(const struct lev_queue_settings **s);
 
 /* What the arguments of a queue or an exchange and its policy (may be NULL) say of duplicates; the
  * header is a view into them. */

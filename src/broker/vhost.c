@@ -42,7 +42,7 @@ static const char *topology_queue_type(void *ctx, const struct lev_dest *queue)
 {
     (void)ctx;
     const struct lev_queue *q = LEV_CONTAINER(queue, struct lev_queue, dest);
-    return q->settings.type == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
+    return q->settings->type == LEV_QUEUE_QUORUM ? "rabbit_quorum_queue" : "rabbit_classic_queue";
 }
 
 static const struct lev_topology_ops topology_ops = {.queue = topology_queue,
@@ -74,16 +74,25 @@ static void on_again(struct lev_timer *t, uint64_t now_ms)
     (void)now_ms;
 }
 
+static void init_settings(struct lev_vhost *v)
+{
+    struct lev_queue_settings plain;
+    lev_list_init(&v->settings);
+    lev_settings_resolve(LEV_EMPTY, NULL, &plain);
+    v->plain = lev_settings_share(&v->settings, &plain);
+}
+
 struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
                                 uint64_t (*now_ms)(void))
 {
     struct lev_vhost *v = lev_xcalloc(1, sizeof(*v));
-    pthread_mutex_init(&v->mutex, NULL);
+    lev_lock_init(&v->lock);
     v->name = lev_bytes_dup(name);
     v->store = store;
     v->now_ms = now_ms;
     v->windows = lev_windows_default;
     v->topology = lev_topology_new(v->name, &topology_ops, v);
+    init_settings(v);
     lev_map_init(&v->queues);
     lev_map_init(&v->reply_chans);
     lev_timers_init(&v->timers);
@@ -124,6 +133,7 @@ void lev_vhost_free(struct lev_vhost **vp)
         lev_queue_drop_levels(q);
         lev_queue_unref(&q);
     }
+    lev_settings_unref(&v->plain);
     lev_timers_deinit(&v->timers);
     lev_delays_deinit(&v->delays);
     free(v->effects.ids);
@@ -134,7 +144,7 @@ void lev_vhost_free(struct lev_vhost **vp)
     lev_batch_free(&v->sealed);
     free(v->ids_used);
     lev_bytes_free(&v->name);
-    pthread_mutex_destroy(&v->mutex);
+    lev_lock_deinit(&v->lock);
     free(v);
 }
 
@@ -150,13 +160,13 @@ struct lev_topology *lev_vhost_topology(struct lev_vhost *v)
 
 void lev_vhost_lock(struct lev_vhost *v)
 {
-    pthread_mutex_lock(&v->mutex);
+    lev_lock_take(&v->lock);
 }
 
 void lev_vhost_unlock(struct lev_vhost *v)
 {
     v->over = NULL;
-    pthread_mutex_unlock(&v->mutex);
+    lev_lock_release(&v->lock);
 }
 
 /* --- the end of a run --- */
@@ -448,7 +458,7 @@ static void recover_queue(void *ctx, const struct lev_queue_def *d, const struct
         lev_map_put(&v->queues, q->dest.name, q);
         lev_vhost_resolve(v, d->name, d->arguments, &settings);
         lev_queue_apply_settings(q, &settings);
-        if (q->settings.max_priority)
+        if (q->settings->max_priority)
             lev_queue_make_levels(q);
     }
     lev_window_recover(q, s);
@@ -484,7 +494,8 @@ void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
                                     .consumers = v->n_consumers,
                                     .channels = v->n_channels,
                                     .connections = v->n_clients,
-                                    .delayed = lev_delay_count_all(v)};
+                                    .delayed = lev_delay_count_all(v),
+                                    .lock = v->lock.stats};
     LEV_MAP_EACH(slot, &v->queues)
     {
         const struct lev_queue *q = slot->value;

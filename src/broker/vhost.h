@@ -6,6 +6,7 @@
 #ifndef LEV_BROKER_VHOST_H
 #define LEV_BROKER_VHOST_H
 
+#include "base/lock.h"
 #include "broker/client.h"
 #include "broker/error.h"
 #include "broker/store.h"
@@ -81,6 +82,7 @@ struct lev_vhost_stats {
     size_t exchanges, queues, consumers, channels, connections;
     uint64_t ready, unacked;
     uint64_t delayed; /* held back by exchanges */
+    struct lev_lock_stats lock;
 };
 void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out);
 

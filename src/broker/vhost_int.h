@@ -2,8 +2,6 @@
 #ifndef LEV_BROKER_VHOST_INT_H
 #define LEV_BROKER_VHOST_INT_H
 
-#include <pthread.h>
-
 #include "base/map.h"
 #include "broker/dead_letter.h"
 #include "broker/dedup.h"
@@ -23,16 +21,18 @@ struct lev_marked {
 };
 
 struct lev_vhost {
-    pthread_mutex_t mutex;
+    struct lev_lock lock;
     struct lev_bytes name; /* owned */
     struct lev_store *store;
     uint64_t (*now_ms)(void);
     struct lev_topology *topology;
     struct lev_policy_set *policies; /* owned; NULL: none */
     struct lev_windows windows;
-    struct lev_map queues;      /* by name */
-    struct lev_map reply_chans; /* channel by direct reply-to name */
-    uint64_t queue_epoch;       /* changes when a queue comes or goes */
+    struct lev_list settings;               /* lev_settings_share: of the queues */
+    const struct lev_queue_settings *plain; /* a reference; of a queue that none were given yet */
+    struct lev_map queues;                  /* by name */
+    struct lev_map reply_chans;             /* channel by direct reply-to name */
+    uint64_t queue_epoch;                   /* changes when a queue comes or goes */
     uint32_t last_queue_id;
     uint8_t *ids_used; /* bitmap of queue ids in use */
     uint32_t ids_cap;

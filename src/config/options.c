@@ -8,7 +8,7 @@ static const char usage[] =
     "Usage: leveretd [options]\n"
     "\n"
     "The Leveret message broker: AMQP 0-9-1, a drop-in for RabbitMQ. Runs in the foreground, logs\n"
-    "to standard error, stops on SIGTERM or SIGINT.\n"
+    "to standard error, stops on SIGTERM or SIGINT; on SIGUSR1 it logs figures of each vhost.\n"
     "\n"
     "  --config FILE           read settings from FILE, in the syntax of rabbitmq.conf\n"
     "                          (default: what RABBITMQ_CONFIG_FILE names, else none)\n"

@@ -40,6 +40,7 @@ exits_with() { [ "$1" -eq "$2" ]; }
 leveretd --help
 check "--help exits 0" exits_with "$status" 0
 check "--help explains --management-port" said out "reserved for the management API"
+check "--help explains SIGUSR1" said out "SIGUSR1"
 check "--help explains --data-dir" said out "/var/lib/leveret"
 leveretd --version
 check "--version" said out '^leveretd [0-9]*\.[0-9]*\.[0-9]* (compatible with RabbitMQ 4\.'
@@ -75,6 +76,22 @@ check "a data directory in use" exits_with "$status" 1
 check "... in one line" count_is 1 err "^leveretd: data directory $dir/data is in use by another process"
 leveretd --data-dir "$dir/data2" --port "$DAEMON_PORT" --bind 127.0.0.1
 check "a port in use" refused 1 "cannot listen on 127.0.0.1:$DAEMON_PORT: Address already in use"
+
+# asked N: sends SIGUSR1 and waits until there are N lines of figures; a minute at most.
+asked() {
+    kill -USR1 "$DAEMON_PID" || return
+    tries=0
+    until count_is "$1" log "\[info\] vhost '/': "; do
+        tries=$((tries + 1))
+        [ "$tries" -le 600 ] && kill -0 "$DAEMON_PID" 2>/dev/null || return
+        sleep 0.1
+    done
+}
+check "SIGUSR1 logs a line for the vhost" asked 1
+check "... with counts" said log "vhost '/': queues=0 connections=0 ready=0 unacked=0; lock: holds=[1-9]"
+check "... and times of the lock" said log ' hold_p50=[0-9.]* hold_p99=[0-9.]* hold_max=[0-9.]* wait_ms='
+check "... and the store's figures" said log '; store: commits=[0-9]* ops_per_commit=[0-9.]* ms_per_commit='
+check "SIGUSR1 again: another" asked 2
 status=0
 daemon_stop || status=$?
 check "SIGTERM ends it with 0" exits_with "$status" 0
@@ -98,6 +115,7 @@ check "two runs on one data directory" said log "ready: amqp"
 printf '%s\n' "# like RabbitMQ's" 'listeners.tcp.local = 127.0.0.1:0' 'listeners.tcp.v6 = [::1]:0' \
     'loopback_users.guest = false' 'log.console.level = info' 'channel_max_per_node = 900000' >"$dir/ok.conf"
 # daemon_start gives --port, which would win: start this one by hand.
+: >"$dir/log" # else the last one's ready line may be taken for this one's
 "$LEVERETD" --config "$dir/ok.conf" --data-dir "$dir/data" >"$dir/log" 2>&1 &
 DAEMON_PID=$!
 while kill -0 "$DAEMON_PID" 2>/dev/null && ! said log 'ready: amqp port=[1-9]'; do sleep 0.1; done

@@ -95,6 +95,34 @@ START_TEST(test_start_and_stop)
 }
 END_TEST
 
+static void copy_stats(void *ctx, const struct lev_server_vhost_stats *stats)
+{
+    struct lev_server_vhost_stats *copy = ctx;
+    ck_assert_str_eq(copy->name, ""); /* there is one */
+    *copy = *stats;
+}
+
+START_TEST(test_each_vhost)
+{
+    struct lev_server *s = make(dir);
+    struct lev_server_vhost_stats first = {.name = ""}, second = {.name = ""};
+    start(s);
+    lev_server_each_vhost(s, copy_stats, &first);
+    lev_server_each_vhost(s, copy_stats, &second);
+    ck_assert_str_eq(first.name, "/");
+    ck_assert_uint_eq(first.alive.connections + first.alive.queues + first.messages_delayed, 0);
+    ck_assert_uint_ge(first.alive.exchanges, 7);
+    ck_assert_uint_gt(second.lock.holds, first.lock.holds); /* to ask is a hold, too */
+    ck_assert_uint_ge(second.lock.holds, second.lock.hold.count);
+    ck_assert_uint_gt(second.lock.hold.count, 0);
+    ck_assert_uint_le(second.lock.hold.p50_ns, second.lock.hold.p99_ns);
+    ck_assert_uint_le(second.lock.hold.p99_ns, second.lock.hold.max_ns);
+    ck_assert_uint_ge(second.lock.held_ns, second.lock.hold.sum_ns);
+    ck_assert_uint_eq(second.store.failures, 0);
+    lev_server_free(&s);
+}
+END_TEST
+
 START_TEST(test_never_started)
 {
     struct lev_server *s = make(dir);
@@ -205,6 +233,7 @@ static Suite *server_suite(void)
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_start_and_stop);
+    tcase_add_test(t, test_each_vhost);
     tcase_add_test(t, test_never_started);
     tcase_add_test(t, test_connections_counted);
     tcase_add_test(t, test_speaks_amqp);

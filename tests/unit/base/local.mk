@@ -1,5 +1,6 @@
 # Unit tests of src/base.
-BASE_TESTS = test_base_buf test_base_bytes test_base_hash test_base_list test_base_map test_base_utf8
+BASE_TESTS = test_base_buf test_base_bytes test_base_hash test_base_list test_base_lock \
+	test_base_map test_base_spread test_base_utf8
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 
@@ -18,9 +19,15 @@ test_base_hash_LDADD = $(BASE_TEST_LIBS)
 test_base_list_SOURCES = tests/unit/base/test_list.c
 test_base_list_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
 test_base_list_LDADD = $(BASE_TEST_LIBS)
+test_base_lock_SOURCES = tests/unit/base/test_lock.c
+test_base_lock_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_lock_LDADD = $(BASE_TEST_LIBS)
 test_base_map_SOURCES = tests/unit/base/test_map.c
 test_base_map_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
 test_base_map_LDADD = $(BASE_TEST_LIBS)
+test_base_spread_SOURCES = tests/unit/base/test_spread.c
+test_base_spread_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_spread_LDADD = $(BASE_TEST_LIBS)
 test_base_utf8_SOURCES = tests/unit/base/test_utf8.c
 test_base_utf8_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
 test_base_utf8_LDADD = $(BASE_TEST_LIBS)

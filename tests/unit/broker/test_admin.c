@@ -53,9 +53,9 @@ START_TEST(test_declare)
     struct lev_error err;
     ck_assert_int_eq(declare("d", true, "x-max-length=l5", &err), 0);
     ck_assert_int_eq(declare("t", false, "", &err), 0);
-    ck_assert_uint_eq(stage_queue(&st, "d")->settings.max_length, 5);
+    ck_assert_uint_eq(stage_queue(&st, "d")->settings->max_length, 5);
     ck_assert_int_eq(declare("d", true, "x-max-length=l6", &err), 0); /* stays as it is */
-    ck_assert_uint_eq(stage_queue(&st, "d")->settings.max_length, 5);
+    ck_assert_uint_eq(stage_queue(&st, "d")->settings->max_length, 5);
     ck_assert_int_eq(declare("bad", true, "x-max-length=l-1", &err), -1);
     ck_assert_int_eq(err.code, LEV_PRECONDITION_FAILED);
     ck_assert_str_eq(
@@ -97,15 +97,15 @@ START_TEST(test_declared_later)
 {
     govern("^q", "quorum_queues", "delivery-limit=l3");
     ck_assert_int_eq(peer_declare(p, "q1", "d"), 0);
-    ck_assert_uint_eq(stage_queue(&st, "q1")->settings.delivery_limit, LEV_UNLIMITED);
+    ck_assert_uint_eq(stage_queue(&st, "q1")->settings->delivery_limit, LEV_UNLIMITED);
     govern("^q", "classic_queues", "message-ttl=l3");
-    ck_assert_uint_eq(stage_queue(&st, "q1")->settings.message_ttl_ms, 3);
+    ck_assert_uint_eq(stage_queue(&st, "q1")->settings->message_ttl_ms, 3);
     ck_assert_int_eq(peer_declare(p, "q2", ""), 0);
     ck_assert_int_eq(peer_declare(p, "q3", "x"), 0);
-    ck_assert_uint_eq(stage_queue(&st, "q2")->settings.message_ttl_ms, 3);
-    ck_assert_uint_eq(stage_queue(&st, "q3")->settings.message_ttl_ms, 3);
+    ck_assert_uint_eq(stage_queue(&st, "q2")->settings->message_ttl_ms, 3);
+    ck_assert_uint_eq(stage_queue(&st, "q3")->settings->message_ttl_ms, 3);
     ck_assert_int_eq(peer_declare(p, "other", ""), 0);
-    ck_assert_uint_eq(stage_queue(&st, "other")->settings.message_ttl_ms, LEV_UNLIMITED);
+    ck_assert_uint_eq(stage_queue(&st, "other")->settings->message_ttl_ms, LEV_UNLIMITED);
 }
 END_TEST
 
@@ -132,6 +132,42 @@ START_TEST(test_expires)
 }
 END_TEST
 
+static const struct lev_queue_settings *settings_of(const char *name)
+{
+    return stage_queue(&st, name)->settings;
+}
+
+/* Queues have one copy of the settings that are the same, and part with them one by one. */
+START_TEST(test_shared)
+{
+    struct lev_error err;
+    static const char *const different[] = {
+        "x-message-ttl=l1",          "x-dead-letter-exchange=Sx",
+        "x-dead-letter-exchange=Sy", "x-single-active-consumer=t1",
+        "x-max-priority=B2",         "x-deduplication-header=Sh"};
+    const int n = sizeof(different) / sizeof(different[0]);
+    char name[16], twin[16];
+    ck_assert_int_eq(declare("plain", true, "", &err), 0);
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "q%d", i);
+        snprintf(twin, sizeof(twin), "r%d", i);
+        ck_assert_int_eq(declare(name, true, different[i], &err), 0);
+        ck_assert_int_eq(declare("other", false, "", &err), 0);
+        ck_assert_int_eq(declare(twin, false, different[i], &err), 0);
+        ck_assert_ptr_eq(settings_of(name), settings_of(twin));
+        for (int k = 0; k < i; k++) {
+            snprintf(twin, sizeof(twin), "r%d", k);
+            ck_assert_ptr_ne(settings_of(name), settings_of(twin));
+        }
+    }
+    ck_assert_ptr_eq(settings_of("plain"), settings_of("other"));
+    govern("^r1$", "queues", "dead-letter-routing-key=Sk");
+    ck_assert(settings_of("r1")->has_dlrk && !settings_of("q1")->has_dlrk);
+    ck_assert_int_ge(peer_delete(p, "q0", ""), 0);
+    ck_assert_uint_eq(settings_of("r0")->message_ttl_ms, 1);
+}
+END_TEST
+
 /* More queues than one slice has. */
 START_TEST(test_many)
 {
@@ -144,7 +180,7 @@ START_TEST(test_many)
     govern("", "queues", "max-length=l7");
     for (int i = 0; i < 1000; i++) {
         snprintf(name, sizeof(name), "q%d", i);
-        ck_assert_uint_eq(stage_queue(&st, name)->settings.max_length, 7);
+        ck_assert_uint_eq(stage_queue(&st, name)->settings->max_length, 7);
     }
 }
 END_TEST
@@ -207,6 +243,7 @@ int main(void)
     tcase_add_test(tc, test_declared_later);
     tcase_add_test(tc, test_dead_letters);
     tcase_add_test(tc, test_expires);
+    tcase_add_test(tc, test_shared);
     tcase_add_test(tc, test_many);
     tcase_add_test(tc, test_alternate);
     tcase_add_test(tc, test_alternate_argument_wins);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "broker/pace.h"
 
 static const struct lev_windows tiny = {.max = 8,
                                         .keep = 4,
@@ -489,6 +490,55 @@ START_TEST(large_messages_page_by_bytes)
 }
 END_TEST
 
+/* ---- Pacing ---- */
+
+/* Messages come in that are too many for the queue's consumers: must their publisher wait? */
+static bool must_wait(const char *queue, int n)
+{
+    stage_hold(&st);
+    send_numbers(queue, 0, n, "");
+    bool waits = lev_vhost_throttle(st.v, &a->client);
+    stage_release(&st);
+    return waits;
+}
+
+START_TEST(publishers_wait_for_consumers_that_work)
+{
+    const struct lev_queue *q = stage_queue(&st, "t");
+    ck_assert(!must_wait("t", 5)); /* nobody consumes */
+    ck_assert_int_eq(peer_purge(a, "t"), 5);
+    peer_qos(b, 1, 1, false);
+    peer_consume(b, 1, "t", "x", "", 0);
+    ck_assert(must_wait("t", 6));
+    ck_assert_ptr_nonnull(q->pace);
+    for (uint64_t tag = 1; tag <= 3; tag++) {
+        ck_assert(!a->told);
+        ck_assert_int_eq(peer_ack(b, 1, tag), 0);
+    }
+    ck_assert(a->told); /* a quarter of the window is left */
+    ck_assert_ptr_null(q->pace);
+}
+END_TEST
+
+START_TEST(consumers_that_stand_still_are_not_waited_for)
+{
+    const struct lev_queue *q = stage_queue(&st, "t");
+    peer_qos(b, 1, 1, false);
+    peer_consume(b, 1, "t", "x", "", 0);
+    ck_assert(must_wait("t", 6));
+    stage_advance(&st, LEV_PACE_MS);
+    ck_assert(a->told);
+    peer_drain(a);
+    ck_assert(!must_wait("t", 1));
+    peer_cancel(b, 1, "x");
+    stage_advance(&st, LEV_PACE_MS); /* the watch ends with the consumers */
+    ck_assert_ptr_null(q->pace);
+    peer_qos(b, 2, 1, false);
+    peer_consume(b, 2, "t", "y", "", 0);
+    ck_assert(must_wait("t", 1)); /* others may do better */
+}
+END_TEST
+
 static Suite *suite(void)
 {
     const int n = sizeof(backlogs) / sizeof(backlogs[0]);
@@ -503,6 +553,11 @@ static Suite *suite(void)
     tcase_add_test(tc, pressure_makes_windows_smaller);
     tcase_add_loop_test(tc, a_message_larger_than_the_window, 0, 2);
     tcase_add_test(tc, large_messages_page_by_bytes);
+    suite_add_tcase(s, tc);
+    tc = tcase_create("pacing");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, publishers_wait_for_consumers_that_work);
+    tcase_add_test(tc, consumers_that_stand_still_are_not_waited_for);
     suite_add_tcase(s, tc);
     tc = tcase_create("get");
     tcase_add_checked_fixture(tc, setup, teardown);

@@ -413,7 +413,7 @@ START_TEST(test_topology)
     ck_assert_uint_eq(vhost->queues.len, 3);
     ck_assert(queue("q")->dest.durable && !queue("q")->auto_delete);
     ck_assert(!queue("c")->dest.durable && queue("c")->auto_delete);
-    ck_assert_int_eq(queue("k")->settings.type, LEV_QUEUE_QUORUM);
+    ck_assert_int_eq(queue("k")->settings->type, LEV_QUEUE_QUORUM);
     lev_buf_init(&n);
     lev_table_put_long(&n, "n", 1);
     ck_assert(bound("x", true, "q", "a.#", LEV_EMPTY));
@@ -432,14 +432,14 @@ START_TEST(test_argument_types)
     } types[] = {{"x-max-length", 'l'}, {"s", 'S'}, {"b", 't'}, {"d", 'd'}, {"a", 'A'}, {"f", 'F'}};
     struct lev_value v, inner;
     import(topology);
-    struct lev_bytes a = queue("q")->def->arguments;
+    struct lev_bytes a = lev_queue_arguments(queue("q"));
     ck_assert_int_eq(lev_table_validate(a), 0);
     for (int i = 0; i < COUNT(types); i++) {
         ck_assert(lev_table_get(a, types[i].key, &v));
         ck_assert_int_eq(v.type, types[i].type);
     }
     ck_assert(lev_table_get(v.b, "g", &inner) && inner.type == 'l' && inner.i == 2);
-    ck_assert_uint_eq(queue("q")->settings.max_length, 5);
+    ck_assert_uint_eq(queue("q")->settings->max_length, 5);
 }
 END_TEST
 
@@ -448,8 +448,8 @@ START_TEST(test_stays_as_it_is)
     import("{\"queues\":[{\"vhost\":\"/\",\"name\":\"q\",\"arguments\":{\"x-expires\":1000}}],"
            "\"exchanges\":[{\"vhost\":\"/\",\"name\":\"x\",\"type\":\"fanout\"}]}");
     import(topology);
-    ck_assert_uint_eq(queue("q")->settings.max_length, LEV_UNLIMITED);
-    ck_assert_uint_eq(queue("q")->settings.expires_ms, 1000);
+    ck_assert_uint_eq(queue("q")->settings->max_length, LEV_UNLIMITED);
+    ck_assert_uint_eq(queue("q")->settings->expires_ms, 1000);
     const struct lev_exchange *x = lev_exchange_get(lev_vhost_topology(vhost), LEV_LIT("x"));
     ck_assert(lev_bytes_eq(lev_exchange_def_of(x)->type, LEV_LIT("fanout")));
 }
@@ -517,9 +517,9 @@ START_TEST(test_policies)
     ck_assert_uint_eq(lev_policy_set_count(set, LEV_OPERATOR_POLICY), 1);
     lev_vhost_set_policies(vhost, set);
     import("{\"queues\":[{\"vhost\":\"/\",\"name\":\"q1\"},{\"vhost\":\"/\",\"name\":\"r\"}]}");
-    ck_assert_uint_eq(queue("q1")->settings.message_ttl_ms, 60000);
-    ck_assert_uint_eq(queue("q1")->settings.max_length, 7);
-    ck_assert_uint_eq(queue("r")->settings.message_ttl_ms, LEV_UNLIMITED);
+    ck_assert_uint_eq(queue("q1")->settings->message_ttl_ms, 60000);
+    ck_assert_uint_eq(queue("q1")->settings->max_length, 7);
+    ck_assert_uint_eq(queue("r")->settings->message_ttl_ms, LEV_UNLIMITED);
     ck_assert_int_eq(lev_definitions_policies(meta, LEV_LIT("w"), &set, err), 0);
     ck_assert_ptr_null(set);
 }
