@@ -6,6 +6,7 @@ libbase_a_SOURCES = \
 	src/base/clock.c src/base/clock.h \
 	src/base/err.c src/base/err.h \
 	src/base/hash.c src/base/hash.h \
+	src/base/huge.c src/base/huge.h \
 	src/base/list.h \
 	src/base/lock.c src/base/lock.h \
 	src/base/log.c src/base/log.h \

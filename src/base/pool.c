@@ -4,10 +4,9 @@
 #include "base/pool.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "base/huge.h"
 #include "base/mem.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -38,8 +37,7 @@ enum {
     CLASSES = 24,           /* up to 1536 octets */
     MAGAZINE = 128,         /* blocks that change hands at once */
     DEPOT_OCTETS = 8 << 20, /* free memory that the depot keeps per class */
-    PAGE = 4096,
-    HUGE_MIN = 4 << 20, /* blocks from here on are asked for in huge pages */
+    HUGE_MIN = 4 << 20,     /* blocks from here on are huge.c's */
 };
 
 /* A free block. The first of a chain in the depot links to the next chain, too. */
@@ -131,23 +129,11 @@ static void give_chain(struct depot *d, struct block *b, size_t size)
     free_chain(b);
 }
 
-/* A block of its own; a very large one in huge pages, which cost far fewer page faults. */
-static void *large_alloc(size_t size)
-{
-    void *p = malloc(size);
-    if (p && size >= HUGE_MIN) {
-        uintptr_t from = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-        uintptr_t to = ((uintptr_t)p + size) & ~(uintptr_t)(PAGE - 1);
-        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* refused: then with small ones */
-    }
-    return p;
-}
-
 void *lev_pool_alloc(size_t size)
 {
     size_t class = (size + STEP - 1) / STEP;
     if (class > CLASSES)
-        return large_alloc(size);
+        return size < HUGE_MIN ? malloc(size) : lev_huge_alloc(size);
     struct magazine *m = &cache()->classes[class - 1];
     if (!m->free) {
         m->free = take_chain(&depots[class - 1]);
@@ -177,7 +163,10 @@ void lev_pool_free(void *p, size_t size)
 {
     size_t class = (size + STEP - 1) / STEP;
     if (class > CLASSES) {
-        free(p);
+        if (size < HUGE_MIN)
+            free(p);
+        else
+            lev_huge_free(p);
         return;
     }
     struct magazine *m = &cache()->classes[class - 1];

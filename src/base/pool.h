@@ -3,7 +3,8 @@
  * Blocks come in size classes. Each thread keeps a magazine of free blocks per class; full and
  * empty magazines are exchanged through a depot under a mutex, a hundred blocks at a time, so the
  * common case is a few instructions and no shared cache line. What the depot holds is bounded; the
- * rest goes back to malloc. Larger blocks come straight from malloc. Any thread. */
+ * rest goes back to malloc. Larger blocks come straight from malloc,
+ * very large ones from huge.h. Any thread. */
 #ifndef LEV_BASE_POOL_H
 #define LEV_BASE_POOL_H
 

@@ -73,7 +73,8 @@ struct lev_client {
     struct lev_list node;          /* vhost.clients */
     struct lev_list channels;      /* lev_chan.node */
     struct lev_list exclusive;     /* lev_queue.owner_node */
-    struct lev_list throttle_node; /* vhost.throttled */
+    struct lev_list throttle_node; /* vhost.throttled, or lev_queue's pacing */
+    bool stores; /* what it published since it was last looked at is to be stored */
     struct lev_outbox outbox;
     _Atomic size_t out_bytes;
     _Atomic size_t answer_bytes; /* of them, what is not deliveries */

@@ -158,9 +158,10 @@ int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *er
     struct lev_queue *q = p->n_keys == 1 && !p->content_error && !p->wants_reply && !ch->tx_mode
                               ? memo_get(ch, p->msg)
                               : NULL;
+    struct lev_vhost *v = ch->client->vhost;
+    size_t first_op = v->open->n_ops;
     int rc = 0;
     if (q) {
-        size_t first_op = ch->client->vhost->open->n_ops;
         uint64_t batch = lev_queue_publish_taking(q, p->msg);
         p->msg = NULL;
         if (ch->confirm_mode)
@@ -168,6 +169,8 @@ int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *er
     } else {
         rc = publish_routed(ch, p, err);
     }
+    ch->client->stores |= v->open->n_ops != first_op || v->to_tail;
+    v->to_tail = false;
     lev_msg_unref(&p->msg);
     return rc;
 }

@@ -233,6 +233,7 @@ bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue
 static void enqueue(struct lev_queue *q, struct lev_entry *e)
 {
     lev_entries_push_back(q->paged ? &q->tail : &q->front, e);
+    q->vhost->to_tail |= q->paged;
     joined(q, e);
     if (!lev_list_empty(&q->top->ready_list))
         lev_queue_kick(q);

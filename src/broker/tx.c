@@ -171,6 +171,7 @@ int lev_tx_commit(struct lev_chan *ch, struct lev_error *err)
     v->together = false;
     v->open->firm |= tx->n_settles > 0; /* what it acknowledges is not consumed before it is done */
     ch->tx_batch = v->open->n_ops > ops_before ? v->open->id : 0;
+    ch->client->stores |= ch->tx_batch != 0;
     forget(tx);
     if (!taken)
         return lev_fail(err, LEV_PRECONDITION_FAILED, "partial tx completion");

@@ -251,10 +251,11 @@ void lev_vhost_tick(struct lev_vhost *v)
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c)
 {
     bool behind = v->failed || lev_vhost_unwritten(v) >= LEV_UNWRITTEN_HIGH;
-    bool held = behind;
-    if (behind && !lev_list_linked(&c->throttle_node))
+    bool held = behind && (c->stores || v->memory > v->windows.pressure);
+    c->stores = false;
+    if (held && !lev_list_linked(&c->throttle_node))
         lev_list_push_back(&v->throttled, &c->throttle_node);
-    if (!behind && v->over) {
+    if (!held && v->over) {
         held = lev_pace_hold(v->over, c);
         set_alarm(v);
         v->now = 0;

@@ -70,8 +70,9 @@ void lev_vhost_set_limits(struct lev_vhost *v, const struct lev_vhost_limits *l)
 const struct lev_vhost_limits *lev_vhost_connections_reached(const struct lev_vhost *v);
 const struct lev_vhost_limits *lev_vhost_queues_reached(const struct lev_vhost *v);
 
-/* True when publishers must be held back: the store is behind, or failing. The client is notified
- * when it is over. Lock held. */
+/* True when the client, which has published, must be held back: the store is behind, or failing,
+ * and what it published is for the store, or memory is short, too; or a queue is behind. It is
+ * notified when that is over. Lock held. */
 bool lev_vhost_throttle(struct lev_vhost *v, struct lev_client *c);
 
 /* Messages that the exchange holds back. Lock held. */

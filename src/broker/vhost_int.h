@@ -76,6 +76,7 @@ struct lev_vhost {
     uint64_t cancelled_seen;                       /* by lev_confirm_end_run */
     bool together; /* what this run does to messages must be in one batch: nothing is taken back
                     * from the sealed one */
+    bool to_tail;  /* a message went to the end of a long queue, from where the store takes it */
     bool woken;    /* the store knows that the open batch has something */
     bool failed;   /* the store cannot write */
 

@@ -3,6 +3,8 @@
 #include "session/session.h"
 
 #include "amqp/table.h"
+#include "base/clock.h"
+#include "base/huge.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/declare.h"
@@ -279,6 +281,7 @@ static void on_tick(void *ctx, struct lev_loop *loop, uint64_t now_ms)
     }
     lev_session_loop_flush(sl);
     current = NULL;
+    lev_huge_trim(lev_clock_mono_ns() / 1000000);
 }
 
 static void shut_down(struct lev_session_loop *sl)

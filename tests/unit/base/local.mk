@@ -1,5 +1,5 @@
 # Unit tests of src/base.
-BASE_TESTS = test_base_buf test_base_bytes test_base_hash test_base_list test_base_lock \
+BASE_TESTS = test_base_buf test_base_bytes test_base_hash test_base_huge test_base_list test_base_lock \
 	test_base_map test_base_spread test_base_utf8
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
@@ -16,6 +16,9 @@ test_base_bytes_LDADD = $(BASE_TEST_LIBS)
 test_base_hash_SOURCES = tests/unit/base/test_hash.c
 test_base_hash_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
 test_base_hash_LDADD = $(BASE_TEST_LIBS)
+test_base_huge_SOURCES = tests/unit/base/test_huge.c
+test_base_huge_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_huge_LDADD = $(BASE_TEST_LIBS)
 test_base_list_SOURCES = tests/unit/base/test_list.c
 test_base_list_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
 test_base_list_LDADD = $(BASE_TEST_LIBS)

@@ -341,6 +341,7 @@ START_TEST(a_failing_store_confirms_nothing)
     peer_confirm_select(b, 1);
     peer_send(b, "t", "x", "");
     peer_expect(b, "ok1"); /* owes nothing to the store */
+    ck_assert(!lev_vhost_throttle(st.v, &b->client));
     peer_send(b, "q", "y", "p");
     lev_store_mem_run(st.store);
     peer_expect(b, "");
@@ -362,9 +363,15 @@ START_TEST(too_much_unwritten_holds_publishers_back)
     ck_assert(!lev_vhost_throttle(st.v, &a->client));
     peer_send(a, "q", "h", "p");
     ck_assert(lev_vhost_throttle(st.v, &a->client));
+    peer_send(b, "t", "x", "p");
+    ck_assert(!lev_vhost_throttle(st.v, &b->client)); /* others go on */
+    st.v->windows.pressure = 1;
+    peer_send(b, "t", "x", "p");
+    ck_assert(lev_vhost_throttle(st.v, &b->client)); /* not when memory is short */
     ck_assert(!a->told);
     stage_run(&st);
     ck_assert(a->told);
+    ck_assert(b->told);
     ck_assert(!lev_vhost_throttle(st.v, &a->client));
     peer_expect(a, "ok8+");
 }
