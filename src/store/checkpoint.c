@@ -132,6 +132,12 @@ bool lev_checkpoint(struct lev_store_sqlite *s, bool idle)
     return atomic_load(&c->busy);
 }
 
+bool lev_checkpoint_ends(const struct lev_store_sqlite *s)
+{
+    return s->wal_frames >= (int)(s->options.wal_limit_bytes >> 14) &&
+           atomic_load(&s->checkpointer->busy);
+}
+
 /* ---- Life ---- */
 
 int lev_checkpointer_new(struct lev_store_sqlite *s, char *errbuf)

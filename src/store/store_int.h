@@ -364,6 +364,9 @@ void lev_checkpointer_free(struct lev_store_sqlite *s);
 /* Sees to it that the WAL is copied into the file when it is long; idle: whenever it is worth it.
  * Between transactions. True when it is worth another call later, even if nothing is committed. */
 bool lev_checkpoint(struct lev_store_sqlite *s, bool idle);
+/* The WAL is long enough to end, and the thread copies: it comes to an end sooner when less is
+ * written meanwhile. */
+bool lev_checkpoint_ends(const struct lev_store_sqlite *s);
 
 /* --- writer.c --- */
 int lev_store_begin(struct lev_store_sqlite *s, bool synced);

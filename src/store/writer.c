@@ -19,6 +19,9 @@ enum { BUSY_MESSAGES = 64, GATHER_NS = 2000000, GATHER_STEP_NS = 200000, QUIET_S
 /* Of so many looks, so many are given to trying. */
 enum { TRY_EVERY = 64, TRY_LOOKS = 4 };
 
+/* The longest pause while a WAL ends. */
+enum { REST_MAX_NS = 5000000 };
+
 enum { IDLE_MS = 1000, STOP_RETRY_MS = 100 };
 
 /* ---- Transactions ---- */
@@ -182,6 +185,13 @@ static void purge_some_worker(struct lev_store_sqlite *s, uint64_t took_ns)
         (void)lev_purge_slice(s, slice, rows, false);
 }
 
+/* Writing at half speed lets the checkpointer catch up: many short pauses instead of a long one. */
+static void rest_worker(uint64_t took_ns)
+{
+    uint64_t ns = took_ns < REST_MAX_NS ? took_ns : REST_MAX_NS;
+    nanosleep(&(struct timespec){0, (long)ns}, NULL);
+}
+
 /* False when there was nothing to do. Clears *ok_r when it could not be written and the store must
  * stop.
  */
@@ -211,6 +221,8 @@ static bool take_batch_worker(struct lev_store_sqlite *s, bool *ok_r)
     (void)lev_checkpoint(s, false);
     if (age)
         gather_worker(s);
+    else if (lev_checkpoint_ends(s))
+        rest_worker(lev_clock_mono_ns() - start);
     return true;
 }
 
