@@ -81,6 +81,19 @@ struct peer *talk_with(const struct talk_daemon *d)
     return talk_connect(daemon_port(d->proc));
 }
 
+struct peer *talk_begin(struct talk_daemon *d, int ending)
+{
+    d->kill = ending == 1;
+    return talk_with(d);
+}
+
+void talk_come_back(struct talk_daemon *d, struct peer **p)
+{
+    peer_drop(p);
+    talk_restart(d);
+    *p = talk_with(d);
+}
+
 void talk_queue(struct peer *p, const char *queue, const char *arguments)
 {
     struct lev_method m = {.id = LEV_M_QUEUE_DECLARE};

@@ -31,6 +31,10 @@ int talk_main(const char *name, TCase *tc);
 /* --- talking --- */
 struct peer *talk_connect(int port); /* with channel 1 open, in confirm mode */
 struct peer *talk_with(const struct talk_daemon *d);
+/* The same at the beginning of a test, whose daemon is to end as a loop test says. */
+struct peer *talk_begin(struct talk_daemon *d, int ending);
+/* The daemon ends under the peer, and both come back. */
+void talk_come_back(struct talk_daemon *d, struct peer **p);
 
 /* Declares durable ones. */
 void talk_queue(struct peer *p, const char *queue, const char *arguments);

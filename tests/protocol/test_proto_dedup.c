@@ -17,19 +17,6 @@ static void teardown(void)
     talk_end(&broker);
 }
 
-static void begin(int ending)
-{
-    broker.kill = ending == 1;
-    p = talk_with(&broker);
-}
-
-static void come_back(void)
-{
-    peer_drop(&p);
-    talk_restart(&broker);
-    p = talk_with(&broker);
-}
-
 static void exchange_and_queue(const char *type, const char *arguments)
 {
     talk_exchange(p, "once", type, arguments);
@@ -64,7 +51,7 @@ static const char *header(int owner, const char *value)
 START_TEST(test_exchange)
 {
     int o = _i / TALK_ENDINGS;
-    begin(_i % TALK_ENDINGS);
+    p = talk_begin(&broker, _i % TALK_ENDINGS);
     exchange_and_queue(owners[o].type, owners[o].arguments);
     publish("once", "k", header(o, "Sa"));
     publish("once", "k", header(o, "Sa"));
@@ -73,7 +60,7 @@ START_TEST(test_exchange)
     publish("once", "k", NULL);
     publish("once", "k", NULL);
     ck_assert_uint_eq(talk_ready(p, "q"), 4);
-    come_back();
+    talk_come_back(&broker, &p);
     publish("once", "k", header(o, "Sa"));
     publish("once", "k", header(o, "I7"));
     ck_assert_uint_eq(talk_ready(p, "q"), 4);
@@ -86,7 +73,7 @@ END_TEST
 /* An id is free again when its message has left, not before. */
 START_TEST(test_queue)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "q", "x-message-deduplication=t1");
     publish("", "q", "x-deduplication-header=Sa");
     publish("", "q", "x-deduplication-header=Sa");
@@ -94,7 +81,7 @@ START_TEST(test_queue)
     ck_assert_uint_eq(talk_ready(p, "q"), 2);
     talk_take(p, "q", "m");
     talk_fence(p);
-    come_back();
+    talk_come_back(&broker, &p);
     publish("", "q", "x-deduplication-header=Sb");
     ck_assert_uint_eq(talk_ready(p, "q"), 1);
     publish("", "q", "x-deduplication-header=Sa");
@@ -106,12 +93,12 @@ END_TEST
 /* A queue with a window of its own remembers ids of messages that have left. */
 START_TEST(test_queue_window)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "q", "x-message-deduplication=t1 x-cache-size=I2");
     publish("", "q", "x-deduplication-header=Sa");
     talk_take(p, "q", "m");
     talk_fence(p);
-    come_back();
+    talk_come_back(&broker, &p);
     publish("", "q", "x-deduplication-header=Sa");
     ck_assert_uint_eq(talk_ready(p, "q"), 0);
     publish("", "q", "x-deduplication-header=Sb");
@@ -124,11 +111,11 @@ END_TEST
 
 START_TEST(test_cache_size)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     exchange_and_queue("x-message-deduplication", "x-cache-size=I2");
     publish("once", "k", "x-deduplication-header=I1");
     publish("once", "k", "x-deduplication-header=I2");
-    come_back();
+    talk_come_back(&broker, &p);
     publish("once", "k", "x-deduplication-header=I3"); /* 1 is forgotten */
     publish("once", "k", "x-deduplication-header=I2");
     ck_assert_uint_eq(talk_ready(p, "q"), 3);
@@ -151,14 +138,14 @@ static void expires_after(const char *headers, int ms, int64_t start)
 
 START_TEST(test_cache_ttl)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     exchange_and_queue("direct", "x-message-deduplication=t1 x-cache-ttl=I400");
     int64_t start = proto_now_ms();
     publish("once", "k", "x-deduplication-header=Sa");
     expires_after("x-deduplication-header=Sa", 400, start);
     start = proto_now_ms();
     publish("once", "k", "x-deduplication-header=Sb x-cache-ttl=I700");
-    come_back();
+    talk_come_back(&broker, &p);
     expires_after("x-deduplication-header=Sb x-cache-ttl=I700", 700, start);
     peer_goodbye(&p);
 }
@@ -167,7 +154,7 @@ END_TEST
 /* What found no queue may come again. */
 START_TEST(test_unroutable_is_forgotten)
 {
-    begin(0);
+    p = talk_begin(&broker, 0);
     exchange_and_queue("direct", "x-message-deduplication=t1");
     publish("once", "nowhere", "x-deduplication-header=Sa");
     publish("once", "k", "x-deduplication-header=Sa");

@@ -15,17 +15,9 @@ static void teardown(void)
     talk_end(&broker);
 }
 
-static void come_back(void)
-{
-    peer_drop(&p);
-    talk_restart(&broker);
-    p = talk_with(&broker);
-}
-
 static void topology(int ending)
 {
-    broker.kill = ending == 1;
-    p = talk_with(&broker);
+    p = talk_begin(&broker, ending);
     talk_exchange(p, "later", "x-delayed-message", "x-delayed-type=Sdirect");
     talk_queue(p, "q", NULL);
     talk_bind(p, "q", "later", "k");
@@ -119,7 +111,7 @@ START_TEST(test_survives)
     publish("c", "x-delay=I1200");
     publish("b", "x-delay=I100");
     publish("a", "x-delay=I10");
-    come_back();
+    talk_come_back(&broker, &p);
     talk_consume(p, "q");
     delivered("a", -10);
     delivered("b", -100);
@@ -137,7 +129,7 @@ START_TEST(test_delivered_once)
     talk_wait_ready(p, "q", 1);
     talk_take(p, "q", "once");
     talk_fence(p);
-    come_back();
+    talk_come_back(&broker, &p);
     publish("fence", "x-delay=I1");
     talk_wait_ready(p, "q", 1);
     talk_take(p, "q", "fence");

@@ -18,19 +18,6 @@ static void teardown(void)
     talk_end(&broker);
 }
 
-static void begin(int ending)
-{
-    broker.kill = ending == 1;
-    p = talk_with(&broker);
-}
-
-static void come_back(void)
-{
-    peer_drop(&p);
-    talk_restart(&broker);
-    p = talk_with(&broker);
-}
-
 /* --- the dead --- */
 
 #define AT_LEAST_ONCE                                                                              \
@@ -60,7 +47,7 @@ static void expect_dead(const char *body, const char *reason)
 /* No exchange; then an exchange without a queue; then a queue. */
 START_TEST(test_dead_wait_for_target)
 {
-    begin(0);
+    p = talk_begin(&broker, 0);
     talk_queue(p, "work", AT_LEAST_ONCE);
     talk_put(p, "work", "m");
     reject_one("work");
@@ -78,7 +65,7 @@ END_TEST
 /* A target that refuses gets it when it has room. */
 START_TEST(test_dead_wait_for_room)
 {
-    begin(0);
+    p = talk_begin(&broker, 0);
     talk_queue(p, "work", AT_LEAST_ONCE);
     talk_exchange(p, "dlx", "direct", NULL);
     talk_queue(p, "dead", "x-max-length=I1 x-overflow=Sreject-publish");
@@ -96,17 +83,17 @@ END_TEST
 /* Dead by its TTL: after a restart it dies again, and waits again. */
 START_TEST(test_dead_survive)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "work", AT_LEAST_ONCE " x-message-ttl=I1");
     talk_exchange(p, "dlx", "direct", NULL);
     talk_put(p, "work", "m");
     talk_wait_ready(p, "work", 0);
-    come_back();
+    talk_come_back(&broker, &p);
     talk_wait_ready(p, "work", 0);
     talk_queue(p, "dead", NULL);
     talk_bind(p, "dead", "dlx", "dead");
     expect_dead("m", "expired");
-    come_back();
+    talk_come_back(&broker, &p);
     ck_assert_uint_eq(talk_ready(p, "dead"), 0);
     ck_assert_uint_eq(talk_ready(p, "work"), 0);
     peer_goodbye(&p);
@@ -116,7 +103,7 @@ END_TEST
 /* at-most-once: without a target it is gone. */
 START_TEST(test_dead_without_strategy)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "work", "x-dead-letter-exchange=Sdlx x-dead-letter-routing-key=Sdead");
     talk_put(p, "work", "m");
     talk_put(p, "work", "n");
@@ -126,7 +113,7 @@ START_TEST(test_dead_without_strategy)
     talk_bind(p, "dead", "dlx", "dead");
     reject_one("work");
     expect_dead("n", "rejected");
-    come_back();
+    talk_come_back(&broker, &p);
     ck_assert_uint_eq(talk_ready(p, "work"), 0);
     ck_assert_uint_eq(talk_ready(p, "dead"), 0);
     peer_goodbye(&p);
@@ -146,7 +133,7 @@ START_TEST(test_retry)
              "x-queue-type=S%s x-delayed-retry-type=Sall x-delayed-retry-min=I150 "
              "x-delayed-retry-max=I300",
              types[_i]);
-    begin(0);
+    p = talk_begin(&broker, 0);
     talk_queue(p, "work", arguments);
     talk_put(p, "work", "m");
     for (size_t i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
@@ -166,7 +153,7 @@ END_TEST
 START_TEST(test_retry_survives)
 {
     struct talk_got g;
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "work",
                "x-queue-type=Squorum x-delayed-retry-type=Sfailed "
                "x-delayed-retry-min=I3600000");
@@ -177,7 +164,7 @@ START_TEST(test_retry_survives)
     talk_take(p, "work", "other");
     ck_assert_uint_eq(talk_ready(p, "work"), 0);
     talk_fence(p);
-    come_back();
+    talk_come_back(&broker, &p);
     talk_wait_ready(p, "work", 1);
     ck_assert(talk_get(p, "work", &g));
     ck_assert_str_eq(g.body, "held");
@@ -191,7 +178,7 @@ END_TEST
 START_TEST(test_delivery_count_survives)
 {
     struct talk_got g;
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "dead", NULL);
     talk_queue(p, "work",
                "x-queue-type=Squorum x-delivery-limit=I3 x-dead-letter-exchange=S "
@@ -203,7 +190,7 @@ START_TEST(test_delivery_count_survives)
         ck_assert_int_eq(g.redelivered, i > 0);
         talk_reject(p, g.tag, true);
         talk_fence(p);
-        come_back();
+        talk_come_back(&broker, &p);
     }
     ck_assert(talk_get(p, "work", &g));
     ck_assert_int_eq(talk_header(&g, "x-delivery-count"), 3);

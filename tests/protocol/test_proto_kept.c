@@ -19,19 +19,6 @@ static void teardown(void)
     talk_end(&broker);
 }
 
-static void begin(int ending)
-{
-    broker.kill = ending == 1;
-    p = talk_with(&broker);
-}
-
-static void come_back(void)
-{
-    peer_drop(&p);
-    talk_restart(&broker);
-    p = talk_with(&broker);
-}
-
 /* --- order --- */
 
 enum { LEVELS = 4, BACKLOG = 40000 /* more than a queue keeps in memory */ };
@@ -73,12 +60,12 @@ static void take_backlog(int n)
 START_TEST(test_priorities)
 {
     uint32_t n = (uint32_t)proto_scaled(BACKLOG) / LEVELS * LEVELS;
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "q", "x-max-priority=I3");
     publish_backlog((int)n);
     wait_confirmed(n);
     ck_assert_uint_eq(talk_ready(p, "q"), n);
-    come_back();
+    talk_come_back(&broker, &p);
     ck_assert_uint_eq(talk_ready(p, "q"), n);
     take_backlog((int)n);
     ck_assert_uint_eq(talk_ready(p, "q"), 0);
@@ -90,12 +77,12 @@ END_TEST
 
 START_TEST(test_max_length)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "q", "x-max-length=I2");
     talk_put(p, "q", "1");
     talk_put(p, "q", "2");
     talk_put(p, "q", "3");
-    come_back();
+    talk_come_back(&broker, &p);
     ck_assert_uint_eq(talk_ready(p, "q"), 2);
     talk_put(p, "q", "4");
     talk_wait_ready(p, "q", 2); /* the head is read back before it goes */
@@ -107,11 +94,11 @@ END_TEST
 
 START_TEST(test_max_length_bytes)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "q", "x-max-length-bytes=I10");
     talk_put(p, "q", "aaaaa");
     talk_put(p, "q", "bbbbb");
-    come_back();
+    talk_come_back(&broker, &p);
     talk_put(p, "q", "c");
     talk_wait_ready(p, "q", 2);
     talk_take(p, "q", "bbbbb");
@@ -124,7 +111,7 @@ END_TEST
 START_TEST(test_reject_publish)
 {
     struct talk_msg plain = {.key = "q", .body = "no"}, buried = {.key = "r", .body = "dead"};
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "dead", NULL);
     talk_queue(p, "q", "x-max-length=I1 x-overflow=Sreject-publish");
     talk_queue(p, "r",
@@ -133,7 +120,7 @@ START_TEST(test_reject_publish)
     talk_put(p, "q", "yes");
     talk_put(p, "r", "yes");
     ck_assert(!talk_publish(p, &plain));
-    come_back();
+    talk_come_back(&broker, &p);
     ck_assert(!talk_publish(p, &plain));
     ck_assert(!talk_publish(p, &buried));
     talk_wait_ready(p, "dead", 1);
@@ -151,7 +138,7 @@ END_TEST
 START_TEST(test_ttl)
 {
     struct talk_got g;
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "dead", NULL);
     talk_queue(p, "q",
                "x-message-ttl=I1500 x-dead-letter-exchange=S "
@@ -159,7 +146,7 @@ START_TEST(test_ttl)
     int64_t since = proto_now_ms();
     ck_assert(talk_publish(p, &(struct talk_msg){.key = "q", .body = "own", .expiration = "500"}));
     talk_put(p, "q", "queue's");
-    come_back();
+    talk_come_back(&broker, &p);
     talk_wait_ready(p, "dead", 1);
     ck_assert_int_ge(proto_now_ms() - since, 500);
     ck_assert(talk_get(p, "dead", &g));
@@ -194,17 +181,17 @@ static bool exists(const char *queue)
 /* x-expires begins anew with the broker; what is in the queue is not dead-lettered. */
 START_TEST(test_expires)
 {
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "dead", NULL);
     talk_queue(p, "q", "x-expires=I700 x-dead-letter-exchange=S x-dead-letter-routing-key=Sdead");
     talk_put(p, "q", "m");
-    come_back();
+    talk_come_back(&broker, &p);
     int64_t since = proto_now_ms();
     while (exists("q") && proto_now_ms() - since < PEER_WAIT_MS)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     ck_assert(!exists("q"));
     ck_assert_uint_eq(talk_ready(p, "dead"), 0);
-    come_back();
+    talk_come_back(&broker, &p);
     ck_assert(!exists("q"));
     peer_goodbye(&p);
 }
@@ -240,7 +227,7 @@ static void write_definitions(char path[128])
 START_TEST(test_policies)
 {
     char path[128];
-    begin(_i);
+    p = talk_begin(&broker, _i);
     talk_queue(p, "dead", NULL);
     talk_queue(p, "lost", NULL);
     talk_queue(p, "q", NULL);
@@ -262,7 +249,7 @@ START_TEST(test_policies)
     talk_take(p, "dead", "1");
     ck_assert(talk_publish(p, &(struct talk_msg){.exchange = "x", .key = "none", .body = "a"}));
     talk_take(p, "lost", "a");
-    come_back();
+    talk_come_back(&broker, &p);
     talk_put(p, "q", "4");
     talk_take(p, "dead", "2");
     talk_take(p, "q", "3");
