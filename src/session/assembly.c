@@ -30,27 +30,6 @@ void lev_assembly_begin(struct lev_channel *ch, const struct lev_publish_parts *
     as->key = p->key;
 }
 
-bool lev_assembly_whole(struct lev_channel *ch, const struct lev_publish_parts *p,
-                        struct lev_bytes props, struct lev_bytes body)
-{
-    if (body.len > ch->conn->sl->layer->config.max_message_size || !lev_content_is_memo(ch, props))
-        return false;
-    struct lev_msg *m = lev_msg_new(p->exchange, p->key, props, (uint32_t)body.len);
-    if (!m)
-        return false;
-    m->persistent = ch->memo_persistent;
-    m->priority = ch->memo_priority;
-    if (body.len)
-        memcpy(lev_msg_body_mut(m), body.ptr, body.len);
-    struct lev_command *cmd = lev_command_add(ch->conn);
-    cmd->kind = LEV_CMD_PUBLISH;
-    cmd->ch = ch;
-    cmd->method = LEV_M_BASIC_PUBLISH;
-    cmd->flag = p->mandatory;
-    cmd->msg = m;
-    return true;
-}
-
 void lev_assembly_keep(struct lev_assembly *as)
 {
     if (!as->active || as->has_header || as->names_owned)

@@ -43,7 +43,10 @@ static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_e
         p.wants_reply = x->wants_reply;
         p.content_error = x->has_error ? &x->error : NULL;
     }
-    if (lev_permit_publish(ch, lev_msg_exchange(p.msg), err) < 0) {
+    bool alike = cmd->repeat && cmd->repeat == ch->last_repeat;
+    ch->last_repeat = cmd->repeat;
+    if (!(alike && lev_permit_is_fresh(ch)) &&
+        lev_permit_publish(ch, lev_msg_exchange(p.msg), err) < 0) {
         lev_msg_unref(&p.msg);
         return -1;
     }

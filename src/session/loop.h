@@ -33,6 +33,7 @@ struct lev_command {
     uint8_t how;            /* enum lev_settle */
     uint8_t method;         /* enum lev_method_id */
     bool flag;              /* mandatory; multiple */
+    uint32_t repeat;        /* not 0: publishes of the channel with the same number are alike */
     struct lev_channel *ch; /* NULL: FAIL of the connection */
     struct lev_msg *msg;    /* owned */
     union {
@@ -97,6 +98,8 @@ int lev_on_tx_method(struct lev_channel *ch, const struct lev_method *m, struct 
 /* 403 unless the user may; name '' is the default exchange when exchange. */
 int lev_permit(struct lev_channel *ch, int perm, bool exchange, struct lev_bytes name,
                struct lev_error *err);
+/* What the channel's last publish was permitted still is. */
+bool lev_permit_is_fresh(const struct lev_channel *ch);
 /* The same for publishing, with the channel's memory of the last exchange. */
 int lev_permit_publish(struct lev_channel *ch, struct lev_bytes exchange, struct lev_error *err);
 /* After it, where ch->topics_ruled: 403 unless all keys are allowed as topics of the exchange. */
