@@ -12,7 +12,7 @@
 enum {
     /* deliveries stop at LEV_OUT_HIGH; what goes on growing are answers to what the peer sends */
     OUT_STOP = 8 << 20,
-    SMALL_HEADROOM = 2048, /* frame overhead and shortstrs of one delivery, at most */
+    CONTENT_START = 2048, /* frame overhead and shortstrs of one delivery, at most */
 };
 
 /* --- raw --- */
@@ -148,8 +148,7 @@ static uint8_t *put_content_header(uint8_t *frame, uint16_t channel, const struc
 {
     struct lev_bytes props = lev_msg_props(m);
     lev_frame_put_header(frame, LEV_FRAME_HEADER, channel, (uint32_t)(12 + props.len));
-    lev_put16(frame + 7, 60);
-    lev_put16(frame + 9, 0);
+    lev_put32(frame + 7, 60u << 16); /* class and weight */
     lev_put64(frame + 11, m->body_len);
     memcpy(frame + 19, props.ptr, props.len);
     frame[19 + props.len] = LEV_FRAME_END;
@@ -164,44 +163,36 @@ static uint8_t *put_body_frame(uint8_t *p, uint16_t channel, const uint8_t *body
     return p + 8 + n;
 }
 
-/* Method and header of a content; false when memory is out. */
-static bool put_content_start(struct lev_buf *b, const struct lev_out *o)
+/* Method and header of a content, which take at most CONTENT_START and the properties. */
+static uint8_t *put_content_start(uint8_t *p, const struct lev_out *o)
 {
-    uint8_t *p = lev_buf_reserve(b, SMALL_HEADROOM + o->u.msg->props_len);
-    if (!p)
-        return false;
-    uint8_t *start = p;
-    switch (o->kind) {
-    case LEV_OUT_DELIVER:
+    if (o->kind == LEV_OUT_DELIVER)
         p = put_deliver(p, o);
-        break;
-    case LEV_OUT_GET_OK:
+    else if (o->kind == LEV_OUT_GET_OK)
         p = put_get_ok(p, o);
-        break;
-    default:
+    else
         p = put_return(p, o);
-        break;
-    }
-    p = put_content_header(p, o->channel, o->u.msg);
-    b->len += (size_t)(p - start);
-    return true;
+    return put_content_header(p, o->channel, o->u.msg);
 }
 
 /* False when memory is out. */
-static bool put_content(struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
+static bool put_content(const struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
 {
     const struct lev_msg *m = o->u.msg;
-    size_t max = c->frame_max - LEV_FRAME_OVERHEAD;
-    if (!put_content_start(b, o))
+    size_t max = c->frame_max - LEV_FRAME_OVERHEAD, left = m->body_len;
+    size_t frames = left <= max ? 1 : left / max + 1;
+    uint8_t *start =
+        lev_buf_reserve(b, CONTENT_START + m->props_len + left + frames * LEV_FRAME_OVERHEAD);
+    if (!start)
         return false;
-    for (size_t off = 0; off < m->body_len; off += max) {
-        size_t n = m->body_len - off < max ? m->body_len - off : max;
-        uint8_t *p = lev_buf_reserve(b, n + LEV_FRAME_OVERHEAD);
-        if (!p)
-            return false;
-        put_body_frame(p, o->channel, lev_msg_body(m).ptr + off, n);
-        b->len += n + LEV_FRAME_OVERHEAD;
+    uint8_t *p = put_content_start(start, o);
+    for (const uint8_t *body = lev_msg_body(m).ptr; left;) {
+        size_t n = left < max ? left : max;
+        p = put_body_frame(p, o->channel, body, n);
+        body += n;
+        left -= n;
     }
+    b->len += (size_t)(p - start);
     return true;
 }
 
@@ -252,7 +243,7 @@ static bool put_item(struct lev_conn *c, struct lev_buf *b, struct lev_out *o)
 }
 
 /* What lev_client_push was told the item takes. */
-static size_t credit_of(const struct lev_out *o)
+static inline size_t credit_of(const struct lev_out *o)
 {
     switch (o->kind) {
     case LEV_OUT_DELIVER:
@@ -273,10 +264,14 @@ static size_t credit_of(const struct lev_out *o)
     }
 }
 
+static bool is_content(const struct lev_out *o)
+{
+    return o->kind == LEV_OUT_DELIVER || o->kind == LEV_OUT_GET_OK || o->kind == LEV_OUT_RETURN;
+}
+
 static bool is_large(const struct lev_out *o)
 {
-    return (o->kind == LEV_OUT_DELIVER || o->kind == LEV_OUT_GET_OK || o->kind == LEV_OUT_RETURN) &&
-           o->u.msg->body_len >= LEV_LARGE_BODY;
+    return is_content(o) && o->u.msg->body_len >= LEV_LARGE_BODY;
 }
 
 /* The next item is encoded. Returns its credit. */
@@ -284,8 +279,12 @@ static inline size_t finish_item(struct lev_conn *c, size_t *answers)
 {
     struct lev_out *o = &c->work.items[c->work_next++];
     size_t credit = credit_of(o);
-    *answers += o->kind == LEV_OUT_DELIVER ? 0 : credit;
-    lev_out_release(o);
+    if (o->kind == LEV_OUT_DELIVER) {
+        lev_msg_unref(&o->u.msg);
+    } else {
+        *answers += credit;
+        lev_out_release(o);
+    }
     return credit;
 }
 
@@ -364,11 +363,12 @@ static bool flush_large(struct lev_conn *c)
     struct lev_buf *b = &c->sl->scratch;
     size_t answers = 0;
     lev_buf_clear(b);
-    if (!put_content_start(b, o)) {
+    uint8_t *start = lev_buf_reserve(b, CONTENT_START + o->u.msg->props_len);
+    if (!start) {
         lev_conn_hangup(c, true);
         return false;
     }
-    struct lev_large l = {.start = lev_bytes(b->ptr, b->len),
+    struct lev_large l = {.start = lev_bytes(start, (size_t)(put_content_start(start, o) - start)),
                           .body = lev_msg_body(o->u.msg),
                           .channel = o->channel,
                           .frame_body = c->frame_max - LEV_FRAME_OVERHEAD,
