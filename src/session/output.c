@@ -12,7 +12,9 @@
 enum {
     /* deliveries stop at LEV_OUT_HIGH; what goes on growing are answers to what the peer sends */
     OUT_STOP = 8 << 20,
-    CONTENT_START = 2048, /* frame overhead and shortstrs of one delivery, at most */
+    /* what a content takes on the wire beyond its octets, when its body is not large: frames of
+     * 4 KiB at least, and the shortstrs of the method, at most */
+    CONTENT_ROOM = 2048,
 };
 
 /* --- raw --- */
@@ -75,8 +77,7 @@ void lev_conn_send(struct lev_conn *c, uint16_t channel, const struct lev_method
 static uint8_t *put_str(uint8_t *p, struct lev_bytes s)
 {
     *p++ = (uint8_t)s.len;
-    if (s.len)
-        memcpy(p, s.ptr, s.len);
+    lev_copy(p, s.ptr, s.len);
     return p + s.len;
 }
 
@@ -107,7 +108,7 @@ void lev_output_consumer_prefix(struct lev_consumer *k)
 static uint8_t *put_deliver(uint8_t *frame, const struct lev_out *o)
 {
     const struct lev_consumer *k = o->consumer;
-    memcpy(frame, k->prefix, k->prefix_len);
+    lev_copy(frame, k->prefix, k->prefix_len);
     uint8_t *p = frame + k->prefix_len;
     lev_put64(p, o->tag);
     p[8] = (o->flags & LEV_OUTF_REDELIVERED) != 0;
@@ -150,7 +151,7 @@ static uint8_t *put_content_header(uint8_t *frame, uint16_t channel, const struc
     lev_frame_put_header(frame, LEV_FRAME_HEADER, channel, (uint32_t)(12 + props.len));
     lev_put32(frame + 7, 60u << 16); /* class and weight */
     lev_put64(frame + 11, m->body_len);
-    memcpy(frame + 19, props.ptr, props.len);
+    lev_copy(frame + 19, props.ptr, props.len);
     frame[19 + props.len] = LEV_FRAME_END;
     return frame + 20 + props.len;
 }
@@ -158,13 +159,13 @@ static uint8_t *put_content_header(uint8_t *frame, uint16_t channel, const struc
 static uint8_t *put_body_frame(uint8_t *p, uint16_t channel, const uint8_t *body, size_t n)
 {
     lev_frame_put_header(p, LEV_FRAME_BODY, channel, (uint32_t)n);
-    memcpy(p + 7, body, n);
+    lev_copy(p + 7, body, n);
     p[7 + n] = LEV_FRAME_END;
     return p + 8 + n;
 }
 
-/* Method and header of a content, which take at most CONTENT_START and the properties. */
-static uint8_t *put_content_start(uint8_t *p, const struct lev_out *o)
+/* Method and header of a content, which take at most CONTENT_ROOM and the properties. */
+static inline uint8_t *put_content_start(uint8_t *p, const struct lev_out *o)
 {
     if (o->kind == LEV_OUT_DELIVER)
         p = put_deliver(p, o);
@@ -175,24 +176,20 @@ static uint8_t *put_content_start(uint8_t *p, const struct lev_out *o)
     return put_content_header(p, o->channel, o->u.msg);
 }
 
-/* False when memory is out. */
+/* One whose body is not large. False when memory is out. */
 static bool put_content(const struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
 {
-    const struct lev_msg *m = o->u.msg;
-    size_t max = c->frame_max - LEV_FRAME_OVERHEAD, left = m->body_len;
-    size_t frames = left <= max ? 1 : left / max + 1;
-    uint8_t *start =
-        lev_buf_reserve(b, CONTENT_START + m->props_len + left + frames * LEV_FRAME_OVERHEAD);
-    if (!start)
+    struct lev_bytes body = lev_msg_body(o->u.msg);
+    size_t max = c->frame_max - LEV_FRAME_OVERHEAD;
+    uint8_t *p = lev_buf_reserve(b, CONTENT_ROOM + lev_msg_size(o->u.msg));
+    if (!p)
         return false;
-    uint8_t *p = put_content_start(start, o);
-    for (const uint8_t *body = lev_msg_body(m).ptr; left;) {
-        size_t n = left < max ? left : max;
-        p = put_body_frame(p, o->channel, body, n);
-        body += n;
-        left -= n;
-    }
-    b->len += (size_t)(p - start);
+    p = put_content_start(p, o);
+    for (; body.len > max; body = lev_bytes(body.ptr + max, body.len - max))
+        p = put_body_frame(p, o->channel, body.ptr, max);
+    if (body.len)
+        p = put_body_frame(p, o->channel, body.ptr, body.len);
+    b->len = (size_t)(p - b->ptr);
     return true;
 }
 
@@ -274,17 +271,20 @@ static bool is_large(const struct lev_out *o)
     return is_content(o) && o->u.msg->body_len >= LEV_LARGE_BODY;
 }
 
-/* The next item is encoded. Returns its credit. */
-static inline size_t finish_item(struct lev_conn *c, size_t *answers)
+static void finish_answer(struct lev_out *o, size_t credit, size_t *answers)
 {
-    struct lev_out *o = &c->work.items[c->work_next++];
+    *answers += credit;
+    lev_out_release(o);
+}
+
+/* The item is encoded. Returns its credit. */
+static inline size_t finish_item(struct lev_out *o, size_t *answers)
+{
     size_t credit = credit_of(o);
-    if (o->kind == LEV_OUT_DELIVER) {
+    if (o->kind == LEV_OUT_DELIVER)
         lev_msg_unref(&o->u.msg);
-    } else {
-        *answers += credit;
-        lev_out_release(o);
-    }
+    else
+        finish_answer(o, credit, answers);
     return credit;
 }
 
@@ -299,12 +299,13 @@ static void forget_answers(struct lev_conn *c, size_t answers)
 static size_t encode(struct lev_conn *c, struct lev_buf *b)
 {
     size_t credit = 0, answers = 0;
-    while (c->work_next < c->work.n && b->len < LEV_SCRATCH) {
-        struct lev_out *o = &c->work.items[c->work_next];
+    struct lev_out *o = c->work.items + c->work_next, *end = c->work.items + c->work.n;
+    for (; o < end && b->len < LEV_SCRATCH; o++) {
         if (is_large(o) || !put_item(c, b, o))
             break;
-        credit += finish_item(c, &answers);
+        credit += finish_item(o, &answers);
     }
+    c->work_next = (size_t)(o - c->work.items);
     forget_answers(c, answers);
     return credit;
 }
@@ -359,11 +360,11 @@ static void take_more(struct lev_conn *c)
  */
 static bool flush_large(struct lev_conn *c)
 {
-    const struct lev_out *o = &c->work.items[c->work_next];
+    struct lev_out *o = &c->work.items[c->work_next];
     struct lev_buf *b = &c->sl->scratch;
     size_t answers = 0;
     lev_buf_clear(b);
-    uint8_t *start = lev_buf_reserve(b, CONTENT_START + o->u.msg->props_len);
+    uint8_t *start = lev_buf_reserve(b, CONTENT_ROOM + o->u.msg->props_len);
     if (!start) {
         lev_conn_hangup(c, true);
         return false;
@@ -382,7 +383,8 @@ static bool flush_large(struct lev_conn *c)
         return false;
     }
     c->large_sent = 0;
-    size_t credit = finish_item(c, &answers);
+    c->work_next++;
+    size_t credit = finish_item(o, &answers);
     forget_answers(c, answers);
     paid(c, credit);
     return true;
