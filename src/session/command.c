@@ -5,16 +5,6 @@
 #include "broker/topology.h"
 #include "session/loop.h"
 
-struct lev_command *lev_command_add(struct lev_conn *c)
-{
-    struct lev_session_loop *sl = c->sl;
-    if (sl->n_cmds == LEV_RUN_COMMANDS)
-        lev_run(c, NULL, NULL);
-    struct lev_command *cmd = &sl->cmds[sl->n_cmds++];
-    *cmd = (struct lev_command){0};
-    return cmd;
-}
-
 /* --- applying --- */
 
 static void free_extra(struct lev_publish_extra *x)
