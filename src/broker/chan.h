@@ -88,7 +88,8 @@ struct lev_route_memo {
     struct lev_queue *queue;
     uint8_t exchange_len, key_len; /* bytes: exchange, then key */
     bool valid;
-    uint8_t bytes[126];
+    bool current; /* it is of the channel's last publish */
+    uint8_t bytes[125];
 };
 
 struct lev_chan {

@@ -19,23 +19,29 @@ void lev_publish_return(struct lev_chan *ch, struct lev_msg *msg)
 
 /* --- the channel's last route --- */
 
-static struct lev_queue *memo_get(const struct lev_chan *ch, const struct lev_msg *m)
+static bool memo_is_of(const struct lev_route_memo *r, const struct lev_msg *m)
 {
-    const struct lev_route_memo *r = &ch->memo;
-    const struct lev_vhost *v = ch->client->vhost;
     size_t n = (size_t)m->exchange_len + m->key_len;
-    if (!r->valid || r->exchange_len != m->exchange_len || r->key_len != m->key_len ||
-        memcmp(r->bytes, m->data, n) != 0 || r->queue_epoch != v->queue_epoch ||
-        r->topology_epoch != lev_topology_epoch(v->topology))
-        return NULL;
-    return r->queue;
+    return r->valid && r->exchange_len == m->exchange_len && r->key_len == m->key_len &&
+           memcmp(r->bytes, m->data, n) == 0;
+}
+
+static struct lev_queue *memo_get(struct lev_chan *ch, const struct lev_publish *p)
+{
+    struct lev_route_memo *r = &ch->memo;
+    const struct lev_vhost *v = ch->client->vhost;
+    r->current = p->alike ? r->current : memo_is_of(r, p->msg);
+    return r->current && r->queue_epoch == v->queue_epoch &&
+                   r->topology_epoch == lev_topology_epoch(v->topology)
+               ? r->queue
+               : NULL;
 }
 
 static void memo_put(struct lev_chan *ch, const struct lev_msg *m, struct lev_queue *q)
 {
     struct lev_route_memo *r = &ch->memo;
     size_t n = (size_t)m->exchange_len + m->key_len;
-    r->valid = n <= sizeof(r->bytes);
+    r->valid = r->current = n <= sizeof(r->bytes);
     if (!r->valid)
         return;
     memcpy(r->bytes, m->data, n);
@@ -131,6 +137,7 @@ static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev
 {
     struct lev_vhost *v = ch->client->vhost;
     struct lev_exchange *x = checked_exchange(ch, p, err);
+    ch->memo.current = false;
     if (!x || check_content(ch, p, err) < 0)
         return -1;
     bool direct = p->msg->exchange_len == 0;
@@ -143,7 +150,8 @@ static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev
         lev_tx_publish_late(ch, lev_msg_ref(p->msg), p->keys, p->n_keys, p->mandatory);
         return 0;
     }
-    const struct lev_route *r = lev_vhost_route(v, x, p->msg, p->keys, p->n_keys, p->headers);
+    const struct lev_route *r =
+        lev_vhost_route(v, x, p->msg, p->keys, p->n_keys, lev_msg_headers(p->msg));
     if (r->n == 1 && p->n_keys == 1 && direct)
         memo_put(ch, p->msg, queue_of(r->dests[0]));
     if (ch->tx_mode)
@@ -156,7 +164,7 @@ static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev
 int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *err)
 {
     struct lev_queue *q = p->n_keys == 1 && !p->content_error && !p->wants_reply && !ch->tx_mode
-                              ? memo_get(ch, p->msg)
+                              ? memo_get(ch, p)
                               : NULL;
     struct lev_vhost *v = ch->client->vhost;
     size_t first_op = v->open->n_ops;
