@@ -20,11 +20,10 @@ enum {
 
 static void fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method)
 {
-    struct lev_command *cmd = lev_command_add(c);
-    cmd->kind = LEV_CMD_FAIL;
-    cmd->method = (uint8_t)method;
-    cmd->u.error = lev_xmalloc(sizeof(*cmd->u.error));
-    *cmd->u.error = *err;
+    struct lev_error *error = lev_xmalloc(sizeof(*error));
+    *error = *err;
+    *lev_command_add(c) =
+        (struct lev_command){.kind = LEV_CMD_FAIL, .method = (uint8_t)method, .u.error = error};
     lev_run(c, NULL, NULL);
 }
 
@@ -112,13 +111,12 @@ static bool quick_publish(struct lev_conn *c, struct lev_channel *ch, struct lev
 static void add_settle(struct lev_conn *c, struct lev_channel *ch, uint64_t tag, bool multiple,
                        enum lev_settle how, enum lev_method_id method)
 {
-    struct lev_command *cmd = lev_command_add(c);
-    cmd->kind = LEV_CMD_SETTLE;
-    cmd->ch = ch;
-    cmd->u.tag = tag;
-    cmd->flag = multiple;
-    cmd->how = (uint8_t)how;
-    cmd->method = (uint8_t)method;
+    *lev_command_add(c) = (struct lev_command){.kind = LEV_CMD_SETTLE,
+                                               .how = (uint8_t)how,
+                                               .method = (uint8_t)method,
+                                               .flag = multiple,
+                                               .ch = ch,
+                                               .u.tag = tag};
 }
 
 static bool quick_settle(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
@@ -328,17 +326,17 @@ static void frame(struct lev_conn *c, const struct lev_frame *f)
 static size_t step(struct lev_conn *c, const uint8_t *p, size_t n)
 {
     struct lev_frame f;
+    if (c->state == LEV_CONN_RUNNING && !c->stream_left) {
+        size_t whole = lev_whole_publish(c, p, n);
+        if (whole)
+            return whole;
+    }
     if (c->state >= LEV_CONN_DROPPING)
         return n;
     if (c->stream_left)
         return lev_stream_input(c, p, n);
     if (c->state == LEV_CONN_HEADER)
         return lev_handshake_header(c, p, n);
-    if (c->state == LEV_CONN_RUNNING) {
-        size_t whole = lev_whole_publish(c, p, n);
-        if (whole)
-            return whole;
-    }
     long k = lev_frame_decode(p, n, c->frame_max, &f);
     if (k == LEV_FRAME_MORE)
         return lev_stream_begin(c, p, n);

@@ -71,15 +71,13 @@ struct lev_session_layer {
 /* Applies the commands collected for c, then method m if not NULL, in one hold of the vhost's lock;
  * then flushes the connections of this loop that got output. */
 void lev_run(struct lev_conn *c, struct lev_channel *ch, const struct lev_method *m);
-/* A command of c to fill in; all zero. */
+/* A command of c, which the caller assigns at once. */
 static inline struct lev_command *lev_command_add(struct lev_conn *c)
 {
     struct lev_session_loop *sl = c->sl;
     if (sl->n_cmds == LEV_RUN_COMMANDS)
         lev_run(c, NULL, NULL);
-    struct lev_command *cmd = &sl->cmds[sl->n_cmds++];
-    *cmd = (struct lev_command){0};
-    return cmd;
+    return &sl->cmds[sl->n_cmds++];
 }
 
 /* --- session.c --- */

@@ -164,7 +164,7 @@ static uint8_t *put_body_frame(uint8_t *p, uint16_t channel, const uint8_t *body
     return p + 8 + n;
 }
 
-/* Method and header of a content, which take at most CONTENT_ROOM and the properties. */
+/* Method and header. */
 static inline uint8_t *put_content_start(uint8_t *p, const struct lev_out *o)
 {
     if (o->kind == LEV_OUT_DELIVER)
@@ -176,19 +176,25 @@ static inline uint8_t *put_content_start(uint8_t *p, const struct lev_out *o)
     return put_content_header(p, o->channel, o->u.msg);
 }
 
-/* One whose body is not large. False when memory is out. */
+static bool is_large(const struct lev_msg *m)
+{
+    return m->body_len >= LEV_LARGE_BODY;
+}
+
+/* A content, but for its body where that is large. False when memory is out. */
 static bool put_content(const struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
 {
-    struct lev_bytes body = lev_msg_body(o->u.msg);
-    size_t max = c->frame_max - LEV_FRAME_OVERHEAD;
-    uint8_t *p = lev_buf_reserve(b, CONTENT_ROOM + lev_msg_size(o->u.msg));
+    const struct lev_msg *m = o->u.msg;
+    size_t max = c->frame_max - LEV_FRAME_OVERHEAD, left = is_large(m) ? 0 : m->body_len;
+    uint8_t *p = lev_buf_reserve(b, CONTENT_ROOM + m->props_len + left);
     if (!p)
         return false;
     p = put_content_start(p, o);
-    for (; body.len > max; body = lev_bytes(body.ptr + max, body.len - max))
-        p = put_body_frame(p, o->channel, body.ptr, max);
-    if (body.len)
-        p = put_body_frame(p, o->channel, body.ptr, body.len);
+    const uint8_t *body = lev_msg_body(m).ptr;
+    for (; left > max; left -= max, body += max)
+        p = put_body_frame(p, o->channel, body, max);
+    if (left)
+        p = put_body_frame(p, o->channel, body, left);
     b->len = (size_t)(p - b->ptr);
     return true;
 }
@@ -208,14 +214,16 @@ static void put_cancel(struct lev_conn *c, struct lev_buf *b, const struct lev_o
         lev_method_encode(b, o->channel, &m);
 }
 
-static bool put_item(struct lev_conn *c, struct lev_buf *b, struct lev_out *o)
+static bool is_content(const struct lev_out *o)
+{
+    return o->kind == LEV_OUT_DELIVER || o->kind == LEV_OUT_GET_OK || o->kind == LEV_OUT_RETURN;
+}
+
+/* What is not a content. False when memory is out. */
+static bool put_small(struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
 {
     uint8_t *p;
     switch (o->kind) {
-    case LEV_OUT_DELIVER:
-    case LEV_OUT_GET_OK:
-    case LEV_OUT_RETURN:
-        return put_content(c, b, o);
     case LEV_OUT_CONFIRM:
         p = lev_buf_reserve(b, 32);
         if (!p)
@@ -239,14 +247,9 @@ static bool put_item(struct lev_conn *c, struct lev_buf *b, struct lev_out *o)
     }
 }
 
-/* What lev_client_push was told the item takes. */
-static inline size_t credit_of(const struct lev_out *o)
+static size_t small_credit(const struct lev_out *o)
 {
     switch (o->kind) {
-    case LEV_OUT_DELIVER:
-    case LEV_OUT_GET_OK:
-    case LEV_OUT_RETURN:
-        return lev_msg_size(o->u.msg) + LEV_OUT_CONTENT_OVERHEAD;
     case LEV_OUT_CONFIRM:
     case LEV_OUT_GET_EMPTY:
     case LEV_OUT_COMMIT_OK:
@@ -261,26 +264,17 @@ static inline size_t credit_of(const struct lev_out *o)
     }
 }
 
-static bool is_content(const struct lev_out *o)
-{
-    return o->kind == LEV_OUT_DELIVER || o->kind == LEV_OUT_GET_OK || o->kind == LEV_OUT_RETURN;
-}
-
-static bool is_large(const struct lev_out *o)
-{
-    return is_content(o) && o->u.msg->body_len >= LEV_LARGE_BODY;
-}
-
 static void finish_answer(struct lev_out *o, size_t credit, size_t *answers)
 {
     *answers += credit;
     lev_out_release(o);
 }
 
-/* The item is encoded. Returns its credit. */
+/* The item is encoded. Returns its credit: what lev_client_push was told it takes. */
 static inline size_t finish_item(struct lev_out *o, size_t *answers)
 {
-    size_t credit = credit_of(o);
+    size_t credit =
+        is_content(o) ? lev_msg_size(o->u.msg) + LEV_OUT_CONTENT_OVERHEAD : small_credit(o);
     if (o->kind == LEV_OUT_DELIVER)
         lev_msg_unref(&o->u.msg);
     else
@@ -301,7 +295,7 @@ static size_t encode(struct lev_conn *c, struct lev_buf *b)
     size_t credit = 0, answers = 0;
     struct lev_out *o = c->work.items + c->work_next, *end = c->work.items + c->work.n;
     for (; o < end && b->len < LEV_SCRATCH; o++) {
-        if (is_large(o) || !put_item(c, b, o))
+        if (is_content(o) ? is_large(o->u.msg) || !put_content(c, b, o) : !put_small(c, b, o))
             break;
         credit += finish_item(o, &answers);
     }
@@ -364,12 +358,11 @@ static bool flush_large(struct lev_conn *c)
     struct lev_buf *b = &c->sl->scratch;
     size_t answers = 0;
     lev_buf_clear(b);
-    uint8_t *start = lev_buf_reserve(b, CONTENT_ROOM + o->u.msg->props_len);
-    if (!start) {
+    if (!put_content(c, b, o)) {
         lev_conn_hangup(c, true);
         return false;
     }
-    struct lev_large l = {.start = lev_bytes(start, (size_t)(put_content_start(start, o) - start)),
+    struct lev_large l = {.start = lev_buf_view(b),
                           .body = lev_msg_body(o->u.msg),
                           .channel = o->channel,
                           .frame_body = c->frame_max - LEV_FRAME_OVERHEAD,
@@ -392,7 +385,8 @@ static bool flush_large(struct lev_conn *c)
 
 static bool flush_chunk(struct lev_conn *c)
 {
-    if (is_large(&c->work.items[c->work_next]))
+    const struct lev_out *next = &c->work.items[c->work_next];
+    if (is_content(next) && is_large(next->u.msg))
         return flush_large(c);
     struct lev_buf *b = &c->sl->scratch;
     lev_buf_clear(b);

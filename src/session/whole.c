@@ -52,26 +52,28 @@ static inline void add(struct lev_channel *ch, struct lev_msg *m, struct lev_byt
 {
     if (body.len)
         memcpy(lev_msg_body_mut(m), body.ptr, body.len);
-    struct lev_command *cmd = lev_command_add(ch->conn);
-    cmd->kind = LEV_CMD_PUBLISH;
-    cmd->ch = ch;
-    cmd->method = LEV_M_BASIC_PUBLISH;
-    cmd->flag = mandatory;
-    cmd->repeat = repeat;
-    cmd->msg = m;
+    *lev_command_add(ch->conn) = (struct lev_command){.kind = LEV_CMD_PUBLISH,
+                                                      .method = LEV_M_BASIC_PUBLISH,
+                                                      .flag = mandatory,
+                                                      .repeat = repeat,
+                                                      .ch = ch,
+                                                      .msg = m};
 }
 
-/* Returns as lev_whole_publish. */
+/* The body's size may be any. */
+static inline bool begins_alike(struct lev_repeat *r, const uint8_t *p, size_t n)
+{
+    if (n < r->len)
+        return false;
+    memcpy(r->head + r->size_at, p + r->size_at, 8);
+    return memcmp(r->head, p, r->len) == 0;
+}
+
+/* One that begins as the one remembered. Returns as lev_whole_publish. */
 static size_t take_repeat(struct lev_channel *ch, const uint8_t *p, size_t n)
 {
-    struct lev_repeat *r = ch->repeat;
-    struct lev_bytes body, in;
-    if (!r || n < r->len)
-        return 0;
-    memcpy(r->head + r->size_at, p + r->size_at, 8);
-    if (memcmp(r->head, p, r->len) != 0)
-        return 0;
-    in = lev_bytes(p + r->len, n - r->len);
+    const struct lev_repeat *r = ch->repeat;
+    struct lev_bytes body, in = lev_bytes(p + r->len, n - r->len);
     if (!take_body(ch, p + r->size_at, &in, &body))
         return 0;
     struct lev_msg *m = lev_msg_with_body(r->like, (uint32_t)body.len);
@@ -107,7 +109,7 @@ static uint32_t remember(struct lev_channel *ch, struct lev_bytes head, const ui
     return r->number;
 }
 
-/* One that is not like the last. Returns as lev_whole_publish. */
+/* Any other. Returns as lev_whole_publish. */
 static size_t take_other(struct lev_channel *ch, const uint8_t *p, size_t n)
 {
     struct lev_publish_parts parts;
@@ -139,6 +141,6 @@ size_t lev_whole_publish(struct lev_conn *c, const uint8_t *p, size_t n)
     struct lev_channel *ch = lev_conn_channel(c, lev_get16(p + 1));
     if (!ch || ch->closing || ch->as.active)
         return 0;
-    size_t k = take_repeat(ch, p, n);
-    return k ? k : take_other(ch, p, n);
+    return ch->repeat && begins_alike(ch->repeat, p, n) ? take_repeat(ch, p, n)
+                                                        : take_other(ch, p, n);
 }
