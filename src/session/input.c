@@ -13,6 +13,11 @@ enum {
     SHOWN_OCTETS = 16,
     SHOWN_ARGUMENTS = 120, /* more than a reply text holds */
     IN_KEEP = 1024,
+    BASIC = 60 << 16, /* class and method, as they are on the wire */
+    BASIC_PUBLISH = BASIC | 40,
+    BASIC_ACK = BASIC | 80,
+    BASIC_REJECT = BASIC | 90,
+    BASIC_NACK = BASIC | 120,
     CONTENT_HEADER_MIN = 12, /* shorter ones RabbitMQ does not take for a header */
 };
 
@@ -91,12 +96,8 @@ static void fail_decode(struct lev_conn *c, struct lev_bytes payload, int rc,
     fail(c, &err, m->id);
 }
 
-static bool starts_with_id(struct lev_bytes payload, uint16_t class_id, uint16_t method_id)
-{
-    return lev_get16(payload.ptr) == class_id && lev_get16(payload.ptr + 2) == method_id;
-}
-
-static bool quick_publish(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
+/* False when it does not look right. */
+static bool begin_publish(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
 {
     struct lev_publish_parts p;
     if (!lev_publish_split(payload, &p))
@@ -119,21 +120,22 @@ static void add_settle(struct lev_conn *c, struct lev_channel *ch, uint64_t tag,
                                                .u.tag = tag};
 }
 
-static bool quick_settle(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
+/* basic.ack, basic.nack or basic.reject: their arguments are a tag and an octet of bits. */
+static bool settle(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
 {
     if (payload.len != 13)
         return false;
     uint64_t tag = lev_get64(payload.ptr + 4);
     bool bit0 = payload.ptr[12] & 1, bit1 = payload.ptr[12] & 2;
-    switch (lev_get16(payload.ptr + 2)) {
-    case 80:
+    switch (lev_get32(payload.ptr)) {
+    case BASIC_ACK:
         add_settle(c, ch, tag, bit0, LEV_SETTLE_ACK, LEV_M_BASIC_ACK);
         return true;
-    case 90:
+    case BASIC_REJECT:
         add_settle(c, ch, tag, false, bit0 ? LEV_SETTLE_FAIL : LEV_SETTLE_REJECT,
                    LEV_M_BASIC_REJECT);
         return true;
-    case 120:
+    case BASIC_NACK:
         add_settle(c, ch, tag, bit0, bit1 ? LEV_SETTLE_REQUEUE : LEV_SETTLE_REJECT,
                    LEV_M_BASIC_NACK);
         return true;
@@ -142,15 +144,28 @@ static bool quick_settle(struct lev_conn *c, struct lev_channel *ch, struct lev_
     }
 }
 
+/* What there is most of, when all of it is there: a publish with its content, or a settlement, to a
+ * command. Returns the octets it takes; 0 when it is something else, or not as it should be. */
+static size_t quick(struct lev_conn *c, const uint8_t *p, size_t n)
+{
+    struct lev_bytes in = lev_bytes(p, n), payload;
+    if (n < LEV_FRAME_OVERHEAD + 4 || lev_get16(p + 7) != BASIC >> 16)
+        return 0;
+    struct lev_channel *ch = lev_conn_channel(c, lev_get16(p + 1));
+    if (!ch || ch->closing || ch->as.active)
+        return 0;
+    if (lev_get32(p + 7) == BASIC_PUBLISH)
+        return lev_whole_publish(ch, p, n);
+    bool taken = lev_frame_take(&in, LEV_FRAME_METHOD, ch->number, c->frame_max, &payload) &&
+                 settle(c, ch, payload);
+    return taken ? n - in.len : 0;
+}
+
 static void channel_method(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
 {
     struct lev_method m = {.id = LEV_M_COUNT};
-    if (!ch->closing && lev_get16(payload.ptr) == 60) {
-        if (starts_with_id(payload, 60, 40) && quick_publish(c, ch, payload))
-            return;
-        if (quick_settle(c, ch, payload))
-            return;
-    }
+    if (!ch->closing && lev_get32(payload.ptr) == BASIC_PUBLISH && begin_publish(c, ch, payload))
+        return;
     int rc = lev_method_decode(payload, &m);
     if (rc < 0) {
         if (!ch->closing)
@@ -327,9 +342,9 @@ static size_t step(struct lev_conn *c, const uint8_t *p, size_t n)
 {
     struct lev_frame f;
     if (c->state == LEV_CONN_RUNNING && !c->stream_left) {
-        size_t whole = lev_whole_publish(c, p, n);
-        if (whole)
-            return whole;
+        size_t taken = quick(c, p, n);
+        if (taken)
+            return taken;
     }
     if (c->state >= LEV_CONN_DROPPING)
         return n;

@@ -10,7 +10,6 @@
 #include "session/content.h"
 
 enum {
-    BASIC_PUBLISH = 60 << 16 | 40,
     BASIC_CONTENT = 60 << 16, /* class and weight */
     HEADER_SIZE = 4,          /* in a header's payload: the body's size, */
     HEADER_PROPS = 12,        /* and the properties, */
@@ -134,13 +133,8 @@ static size_t take_other(struct lev_channel *ch, const uint8_t *p, size_t n)
     return n - in.len;
 }
 
-size_t lev_whole_publish(struct lev_conn *c, const uint8_t *p, size_t n)
+size_t lev_whole_publish(struct lev_channel *ch, const uint8_t *p, size_t n)
 {
-    if (n < LEV_FRAME_OVERHEAD + 4 || lev_get32(p + 7) != BASIC_PUBLISH)
-        return 0;
-    struct lev_channel *ch = lev_conn_channel(c, lev_get16(p + 1));
-    if (!ch || ch->closing || ch->as.active)
-        return 0;
     return ch->repeat && begins_alike(ch->repeat, p, n) ? take_repeat(ch, p, n)
                                                         : take_other(ch, p, n);
 }
