@@ -40,12 +40,6 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     return q;
 }
 
-struct lev_queue *lev_queue_ref(struct lev_queue *q)
-{
-    q->refs++;
-    return q;
-}
-
 static void release(struct lev_queue *q)
 {
     lev_timer_clear(&q->vhost->timers, &q->expiry);
@@ -63,9 +57,14 @@ static void release(struct lev_queue *q)
 
 void lev_queue_unref(struct lev_queue **qp)
 {
+    lev_queue_unref_many(qp, 1);
+}
+
+void lev_queue_unref_many(struct lev_queue **qp, size_t n)
+{
     struct lev_queue *q = *qp;
     *qp = NULL;
-    if (!q || --q->refs > 0)
+    if (!q || (q->refs -= (uint32_t)n) > 0)
         return;
     struct lev_queue *top = q->top != q ? q->top : NULL;
     release(q);

@@ -28,30 +28,33 @@ static void store_entry(struct lev_queue *q, struct lev_entry *e)
     lev_vhost_mark(v, q);
 }
 
-void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
+static void store_settle(struct lev_queue *q, const struct lev_entry *e, uint8_t flags,
+                         uint32_t size)
+{
+    lev_vhost_op(
+        q->vhost,
+        &(struct lev_op){
+            .kind = LEV_OP_SETTLE, .flags = flags, .queue_id = q->id, .pos = e->pos, .size = size});
+    lev_vhost_mark(q->vhost, q);
+}
+
+void lev_queue_tell_settled(struct lev_queue *q, const struct lev_entry *e)
 {
     struct lev_vhost *v = q->vhost;
-    struct lev_op o = {.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos};
     if (q->top->dedup)
         lev_dedup_left(q, e);
-    if (q->deleted || !(q->dest.durable || (e->flags & LEV_ENTRY_SPILLED)))
+    if (q->deleted)
         return;
     if (e->flags & LEV_ENTRY_STORED) {
         q->stored_live--;
-        if (lev_vhost_op_cancel(v, e, q->stored_live > 0))
-            return;
-        o.size = e->msg->body_len;
+        if (!lev_vhost_op_cancel(v, e, q->stored_live > 0))
+            store_settle(q, e, 0, e->msg->body_len);
     } else if (e->flags & LEV_ENTRY_SPILLED) {
-        if (lev_vhost_op_cancel(v, e, false))
-            return;
-        o.flags = LEV_OPF_SPILLED;
+        if (!lev_vhost_op_cancel(v, e, false))
+            store_settle(q, e, LEV_OPF_SPILLED, 0);
     } else if (q->stored_live > 0) {
-        o.flags = LEV_OPF_NOROW;
-    } else {
-        return;
+        store_settle(q, e, LEV_OPF_NOROW, 0);
     }
-    lev_vhost_op(v, &o);
-    lev_vhost_mark(v, q);
 }
 
 void lev_queue_moved(struct lev_queue *q, const struct lev_entry *e)
@@ -67,10 +70,7 @@ void lev_queue_settled_unread(struct lev_queue *q, const struct lev_entry *e, ui
     if (q->deleted)
         return;
     q->stored_live--;
-    lev_vhost_op(
-        q->vhost,
-        &(struct lev_op){.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos, .size = size});
-    lev_vhost_mark(q->vhost, q);
+    store_settle(q, e, 0, size);
 }
 
 void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
@@ -84,22 +84,31 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
 
 /* --- counters of what is ready --- */
 
-static void joined(struct lev_queue *level, const struct lev_entry *e)
+static inline void joined(struct lev_queue *level, const struct lev_msg *m)
 {
+    struct lev_queue *top = level->top;
     level->ready++;
-    level->top->ready += level->top != level;
-    level->top->ready_bytes += e->msg->body_len;
-    level->vhost->memory += lev_msg_size(e->msg);
+    if (level != top)
+        top->ready++;
+    top->ready_bytes += m->body_len;
+    level->vhost->memory += lev_msg_size(m);
+}
+
+static inline void left(struct lev_queue *level, const struct lev_msg *m)
+{
+    struct lev_queue *top = level->top;
+    level->ready--;
+    if (level != top)
+        top->ready--;
+    top->ready_bytes -= m->body_len;
+    if (top->pace)
+        lev_pace_count(top->pace, m->body_len);
+    level->vhost->memory -= lev_msg_size(m);
 }
 
 void lev_queue_left(struct lev_queue *level, const struct lev_entry *e)
 {
-    level->ready--;
-    level->top->ready -= level->top != level;
-    level->top->ready_bytes -= e->msg->body_len;
-    if (level->top->pace)
-        lev_pace_count(level->top->pace, e->msg->body_len);
-    level->vhost->memory -= lev_msg_size(e->msg);
+    left(level, e->msg);
 }
 
 /* --- handing out --- */
@@ -151,11 +160,11 @@ static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entr
                             : c->no_ack ? e->msg
                                         : lev_msg_ref(e->msg);
     struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
-    o->kind = LEV_OUT_DELIVER;
-    o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
-    o->channel = ch->number;
-    o->consumer = c;
-    o->u.msg = shown;
+    *o = (struct lev_out){.kind = LEV_OUT_DELIVER,
+                          .flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0,
+                          .channel = ch->number,
+                          .consumer = c,
+                          .u.msg = shown};
     lev_queue_handed_out(q, e->pos);
     if (c->no_ack) {
         o->tag = ++ch->last_tag;
@@ -193,11 +202,11 @@ void lev_queue_dispatch(struct lev_queue *q)
     if (!lev_list_empty(&q->getters)) /* what was requeued need not wait for the block */
         lev_queue_serve_getters(q);
     while ((level = level_to_serve(q))->front.len && (c = next_consumer(q))) {
-        if (lev_limits_expire_head(level))
+        if (lev_entries_at(&level->front, 0)->expires_ms && lev_limits_expire_head(level))
             continue;
-        struct lev_entry e = lev_entries_pop_front(&level->front);
-        lev_queue_left(level, &e);
-        deliver(level, c, &e);
+        struct lev_entry *e = lev_entries_shift(&level->front);
+        left(level, e->msg);
+        deliver(level, c, e);
     }
     lev_limits_expire(q);
     lev_limits_trim(q);
@@ -230,31 +239,35 @@ bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue
 
 /* --- taking in --- */
 
-static void enqueue(struct lev_queue *q, struct lev_entry *e)
+static void crowded(struct lev_queue *q)
+{
+    if (lev_pace_over(q->top, &q->vhost->windows))
+        q->vhost->over = q->top;
+    lev_window_balance(q);
+}
+
+static void enqueue(struct lev_queue *q, const struct lev_entry *e)
 {
     lev_entries_push_back(q->paged ? &q->tail : &q->front, e);
     q->vhost->to_tail |= q->paged;
-    joined(q, e);
+    joined(q, e->msg);
     if (!lev_list_empty(&q->top->ready_list))
         lev_queue_kick(q);
     else if (q->limited && lev_limits_exceeded(q->top)) {
         lev_limits_trim(q->top);
         lev_limits_arm(q->top);
     }
-    if (lev_pace_over(q->top, &q->vhost->windows))
-        q->vhost->over = q->top;
     if (e->expires_ms && q->ready == 1)
         lev_limits_arm(q->top);
-    if (lev_window_needs_balance(q))
-        lev_window_balance(q);
+    if (lev_queue_crowded(q))
+        crowded(q);
 }
 
 /* TTL 0, at the head, and nobody ready: no end of the run is waited for, so that it is not seen.
  * At-least-once it is, because limits count it. */
 static bool dead_on_arrival(struct lev_queue *q, const struct lev_entry *e)
 {
-    return e->expires_ms && !q->ready && e->expires_ms <= lev_vhost_now(q->vhost) &&
-           !lev_dead_letter_keeps(q);
+    return !q->ready && e->expires_ms <= lev_vhost_now(q->vhost) && !lev_dead_letter_keeps(q);
 }
 
 static void expire_at_once(struct lev_queue *q, struct lev_entry *e)
@@ -288,36 +301,45 @@ static bool keeps(const struct lev_queue *q, const struct lev_msg *msg)
     return msg->persistent || q->top->settings->type == LEV_QUEUE_QUORUM;
 }
 
+/* Gives a message of this queue or level its place, and has it stored. */
+static void place(struct lev_queue *q, struct lev_entry *e)
+{
+    struct lev_consumer *c = q->top->ready ? NULL : next_consumer(q->top);
+    e->pos = q->next_pos++;
+    if (q->dest.durable && keeps(q, e->msg) && !(c && c->no_ack))
+        store_entry(q, e);
+    if (q->top->dedup)
+        lev_dedup_entered(q, e);
+    if (c)
+        deliver(q, c, e);
+    else if (e->expires_ms && dead_on_arrival(q, e))
+        expire_at_once(q, e);
+    else
+        enqueue(q, e);
+}
+
+/* The same where settings, or a TTL of its own, have a say first. */
+static uint64_t publish_limited(struct lev_queue *q, struct lev_entry *e)
+{
+    uint64_t batch = 0;
+    if (q->limited && turned_away(q, e->msg, &batch)) {
+        lev_msg_unref(&e->msg);
+        return batch;
+    }
+    if (q->n_levels > 1)
+        q = q->levels[e->msg->priority < q->n_levels ? e->msg->priority : q->n_levels - 1];
+    e->expires_ms = lev_limits_expiry(q->top, e->msg);
+    place(q, e);
+    return e->batch > batch ? e->batch : batch;
+}
+
 uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
 {
-    struct lev_consumer *c = NULL;
     struct lev_entry e = {.msg = msg};
-    uint64_t batch = 0;
-    if (q->limited) {
-        if (turned_away(q, msg, &batch)) {
-            lev_msg_unref(&msg);
-            return batch;
-        }
-        if (q->n_levels > 1)
-            q = q->levels[msg->priority < q->n_levels ? msg->priority : q->n_levels - 1];
-    }
     if (q->limited || msg->expiration_ms != UINT64_MAX)
-        e.expires_ms = lev_limits_expiry(q->top, msg);
-    if (!q->top->ready)
-        c = next_consumer(q->top);
-    e.pos = q->next_pos++;
-    if (q->dest.durable && keeps(q, msg) && !(c && c->no_ack))
-        store_entry(q, &e);
-    if (q->top->dedup)
-        lev_dedup_entered(q, &e);
-    batch = e.batch > batch ? e.batch : batch;
-    if (c)
-        deliver(q, c, &e);
-    else if (dead_on_arrival(q, &e))
-        expire_at_once(q, &e);
-    else
-        enqueue(q, &e);
-    return batch;
+        return publish_limited(q, &e);
+    place(q, &e);
+    return e.batch;
 }
 
 void lev_queue_requeue(struct lev_queue *q, struct lev_entry *from)
@@ -329,7 +351,7 @@ void lev_queue_requeue(struct lev_queue *q, struct lev_entry *from)
         lev_msg_unref(&e.msg);
         return;
     }
-    joined(q, &e);
+    joined(q, e.msg);
     lev_entries_insert(&q->front, &e);
     lev_queue_kick(q);
 }

@@ -105,8 +105,15 @@ void lev_queue_make_levels(struct lev_queue *q);
 bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level);
 /* Lets go of the levels: the queue is deleted or the vhost ends. */
 void lev_queue_drop_levels(struct lev_queue *q);
-struct lev_queue *lev_queue_ref(struct lev_queue *q);
+static inline struct lev_queue *lev_queue_ref(struct lev_queue *q)
+{
+    q->refs++;
+    return q;
+}
+
 void lev_queue_unref(struct lev_queue **q);
+/* Gives up n references. */
+void lev_queue_unref_many(struct lev_queue **q, size_t n);
 
 /* Ready messages, in memory or not. */
 static inline uint64_t lev_queue_ready(const struct lev_queue *q)
@@ -133,8 +140,14 @@ void lev_queue_dispatch(struct lev_queue *q);
 void lev_queue_kick(struct lev_queue *q);
 /* A delivery comes back to its place. Takes the entry's message reference. */
 void lev_queue_requeue(struct lev_queue *q, struct lev_entry *e);
+/* Tells those who may care that a message is finished with. Use lev_queue_settled. */
+void lev_queue_tell_settled(struct lev_queue *q, const struct lev_entry *e);
 /* A message is finished with: tells the store. Does not touch the message reference. */
-void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e);
+static inline void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
+{
+    if (q->dest.durable || q->top->dedup || e->flags & LEV_ENTRY_SPILLED)
+        lev_queue_tell_settled(q, e);
+}
 /* The same for one that goes elsewhere, in the open batch: its end is in the same. */
 void lev_queue_moved(struct lev_queue *q, const struct lev_entry *e);
 /* The same for a message of a durable queue that is long durable and whose body of that size is not
@@ -156,8 +169,6 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e);
 void lev_queue_handed_out(struct lev_queue *q, uint64_t pos);
 
 /* --- window.c --- */
-/* False when lev_window_balance would find nothing to do; cheap. */
-bool lev_window_needs_balance(const struct lev_queue *q);
 /* Pages out what is beyond the window, spills, and asks for the next block, as needed. */
 void lev_window_balance(struct lev_queue *q);
 /* A batch became durable: what it stored can leave memory. */

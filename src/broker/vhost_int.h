@@ -92,6 +92,16 @@ static inline uint64_t lev_vhost_now(struct lev_vhost *v)
     return v->now;
 }
 
+/* The backlog may be so long that publishers have to wait, or messages to leave memory. False for
+ * nearly every queue; cheap. */
+static inline bool lev_queue_crowded(const struct lev_queue *q)
+{
+    const struct lev_vhost *v = q->vhost;
+    return q->paged || q->front.len > v->windows.max / 2 ||
+           q->front.bytes > v->windows.max_bytes / 2 || v->memory > v->windows.pressure ||
+           q->top != q;
+}
+
 /* --- admin.c --- */
 /* What arguments and the vhost's policies come to for a queue; *out is owned by the caller. */
 void lev_vhost_resolve(const struct lev_vhost *v, struct lev_bytes name, struct lev_bytes arguments,
