@@ -80,12 +80,6 @@ bool lev_vhost_op_cancel(struct lev_vhost *v, const struct lev_entry *e, bool no
     return true;
 }
 
-void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q)
-{
-    if (q->dest.durable)
-        lev_vhost_watch(v, q);
-}
-
 void lev_vhost_watch(struct lev_vhost *v, struct lev_queue *q)
 {
     if (q->mark_batch == v->open->id)

@@ -7,7 +7,6 @@
 
 struct lev_publish {
     struct lev_msg *msg;          /* owned: lev_publish takes it */
-    struct lev_bytes headers;     /* raw table: what headers exchanges look at */
     const struct lev_bytes *keys; /* routing key, then CC and BCC keys */
     size_t n_keys;
     bool mandatory;

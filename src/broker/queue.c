@@ -118,7 +118,7 @@ void lev_queue_handed_out(struct lev_queue *q, uint64_t pos)
     if (pos < q->delivered_to)
         return;
     q->delivered_to = pos + 1;
-    if (q->delivered_to > q->reserved_to)
+    if (q->dest.durable && q->delivered_to > q->reserved_to)
         lev_vhost_mark(q->vhost, q);
 }
 
@@ -151,30 +151,43 @@ static struct lev_consumer *next_consumer(struct lev_queue *q)
     return NULL;
 }
 
+/* What a consumer is shown of an entry that goes out for good: the message, whose reference passes,
+ * or one that says how often it failed. */
+static struct lev_msg *shown_last(struct lev_entry *e)
+{
+    struct lev_msg *m = e->msg;
+    if (e->count) {
+        m = lev_counted_message(e);
+        lev_msg_unref(&e->msg);
+    }
+    return m;
+}
+
 /* Gives e, of q or a level of it, to c; e's message reference passes. */
 static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entry *e)
 {
     struct lev_chan *ch = c->chan;
-    /* without acknowledgement the entry's own reference goes out */
-    struct lev_msg *shown = e->count    ? lev_counted_message(e)
-                            : c->no_ack ? e->msg
-                                        : lev_msg_ref(e->msg);
-    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
-    *o = (struct lev_out){.kind = LEV_OUT_DELIVER,
-                          .flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0,
-                          .channel = ch->number,
-                          .consumer = c,
-                          .u.msg = shown};
+    const struct lev_list *ready = &q->top->ready_list;
+    uint8_t flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
+    struct lev_msg *shown;
+    uint64_t tag;
     lev_queue_handed_out(q, e->pos);
     if (c->no_ack) {
-        o->tag = ++ch->last_tag;
         lev_queue_settled(q, e);
-        if (shown != e->msg)
-            lev_msg_unref(&e->msg);
+        tag = ++ch->last_tag;
+        shown = shown_last(e);
     } else {
-        o->tag = lev_chan_track(ch, q, c, e);
+        shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
+        tag = lev_chan_track(ch, q, c, e);
     }
-    if (q->top->ready_list.next->next != &q->top->ready_list) { /* round robin: behind its equals */
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
+    *o = (struct lev_out){.kind = LEV_OUT_DELIVER,
+                          .flags = flags,
+                          .channel = ch->number,
+                          .u.msg = shown,
+                          .consumer = c,
+                          .tag = tag};
+    if (ready->next->next != ready) { /* round robin: behind its equals */
         lev_list_remove(&c->ready_node);
         lev_queue_link_ready(q->top, c);
     }
@@ -301,45 +314,40 @@ static bool keeps(const struct lev_queue *q, const struct lev_msg *msg)
     return msg->persistent || q->top->settings->type == LEV_QUEUE_QUORUM;
 }
 
-/* Gives a message of this queue or level its place, and has it stored. */
-static void place(struct lev_queue *q, struct lev_entry *e)
+/* Where settings, or a TTL of its own, have a say first: the level that the message goes to, with
+ * its expiry in e; NULL when it goes no further. */
+static struct lev_queue *admit(struct lev_queue *q, struct lev_entry *e, uint64_t *batch_r)
 {
-    struct lev_consumer *c = q->top->ready ? NULL : next_consumer(q->top);
-    e->pos = q->next_pos++;
-    if (q->dest.durable && keeps(q, e->msg) && !(c && c->no_ack))
-        store_entry(q, e);
-    if (q->top->dedup)
-        lev_dedup_entered(q, e);
-    if (c)
-        deliver(q, c, e);
-    else if (e->expires_ms && dead_on_arrival(q, e))
-        expire_at_once(q, e);
-    else
-        enqueue(q, e);
-}
-
-/* The same where settings, or a TTL of its own, have a say first. */
-static uint64_t publish_limited(struct lev_queue *q, struct lev_entry *e)
-{
-    uint64_t batch = 0;
-    if (q->limited && turned_away(q, e->msg, &batch)) {
+    if (q->limited && turned_away(q, e->msg, batch_r)) {
         lev_msg_unref(&e->msg);
-        return batch;
+        return NULL;
     }
-    if (q->n_levels > 1)
-        q = q->levels[e->msg->priority < q->n_levels ? e->msg->priority : q->n_levels - 1];
-    e->expires_ms = lev_limits_expiry(q->top, e->msg);
-    place(q, e);
-    return e->batch > batch ? e->batch : batch;
+    e->expires_ms = lev_limits_expiry(q, e->msg);
+    return q->levels[e->msg->priority < q->n_levels ? e->msg->priority : q->n_levels - 1];
 }
 
 uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
 {
     struct lev_entry e = {.msg = msg};
+    uint64_t batch = 0;
     if (q->limited || msg->expiration_ms != UINT64_MAX)
-        return publish_limited(q, &e);
-    place(q, &e);
-    return e.batch;
+        q = admit(q, &e, &batch);
+    if (!q)
+        return batch;
+    struct lev_consumer *c = q->top->ready ? NULL : next_consumer(q->top);
+    e.pos = q->next_pos++;
+    if (q->dest.durable && keeps(q, msg) && !(c && c->no_ack))
+        store_entry(q, &e);
+    if (q->top->dedup)
+        lev_dedup_entered(q, &e);
+    batch = e.batch > batch ? e.batch : batch;
+    if (c)
+        deliver(q, c, &e);
+    else if (e.expires_ms && dead_on_arrival(q, &e))
+        expire_at_once(q, &e);
+    else
+        enqueue(q, &e);
+    return batch;
 }
 
 void lev_queue_requeue(struct lev_queue *q, struct lev_entry *from)

@@ -29,11 +29,7 @@ static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_e
     struct lev_publish_extra *x = cmd->u.extra;
     struct lev_error topic;
     struct lev_bytes key = lev_msg_key(cmd->msg);
-    struct lev_publish p = {.msg = cmd->msg,
-                            .headers = lev_msg_headers(cmd->msg),
-                            .keys = &key,
-                            .n_keys = 1,
-                            .mandatory = cmd->flag};
+    struct lev_publish p = {.msg = cmd->msg, .keys = &key, .n_keys = 1, .mandatory = cmd->flag};
     cmd->msg = NULL;
     if (x) {
         if (x->keys) {

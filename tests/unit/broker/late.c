@@ -253,11 +253,8 @@ void late_publish_only(struct late *l, const char *exchange, const char *keys, c
     struct lev_bytes list[8];
     size_t n = split(keys, list, 8);
     struct lev_msg *m = message(exchange, list[0], headers, body, flags);
-    struct lev_publish p = {.msg = m,
-                            .headers = lev_msg_headers(m),
-                            .keys = list,
-                            .n_keys = n,
-                            .mandatory = strchr(flags, 'm') != NULL};
+    struct lev_publish p = {
+        .msg = m, .keys = list, .n_keys = n, .mandatory = strchr(flags, 'm') != NULL};
     hold(l);
     int rc = lev_publish(&l->ch, &p, &l->err);
     release(l);

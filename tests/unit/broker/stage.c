@@ -446,7 +446,6 @@ int peer_publish(struct peer *p, int ch, const char *exchange, const char *key, 
         .keys = keys,
         .n_keys = 1,
         .mandatory = strchr(flags, 'm') != NULL};
-    pub.headers = lev_msg_headers(pub.msg);
     stage_hold(p->stage);
     int rc = lev_publish(&p->ch[ch], &pub, &p->err);
     stage_release(p->stage);
