@@ -91,7 +91,7 @@ static void compact(struct lev_unacked_list *l)
     l->len = n;
 }
 
-static void make_room(struct lev_chan *ch)
+static __attribute__((noinline)) void make_room(struct lev_chan *ch)
 {
     struct lev_unacked_list *l = &ch->unacked;
     if (l->first + l->len < l->cap)

@@ -11,21 +11,13 @@
 
 /* --- the store's side --- */
 
-/* Issues the ENQUEUE of a persistent message in a durable queue. */
+/* Has a message of a durable queue stored. */
 static void store_entry(struct lev_queue *q, struct lev_entry *e)
 {
-    struct lev_vhost *v = q->vhost;
-    struct lev_op op = {.kind = LEV_OP_ENQUEUE,
-                        .queue_id = q->id,
-                        .pos = e->pos,
-                        .u.msg = lev_msg_ref(e->msg),
-                        .expires_at_ms = e->expires_ms,
-                        .size = e->msg->body_len};
-    e->op = lev_vhost_op(v, &op);
-    e->batch = v->open->id;
+    lev_vhost_enqueue(q->vhost, q->id, e);
     e->flags |= LEV_ENTRY_STORED;
     q->stored_live++;
-    lev_vhost_mark(v, q);
+    lev_vhost_mark(q->vhost, q);
 }
 
 static void store_settle(struct lev_queue *q, const struct lev_entry *e, uint8_t flags,
@@ -139,7 +131,7 @@ void lev_queue_kick(struct lev_queue *q)
 }
 
 /* The consumer whose turn it is, or NULL; parks those that cannot take. */
-static struct lev_consumer *next_consumer(struct lev_queue *q)
+static inline struct lev_consumer *next_consumer(struct lev_queue *q)
 {
     while (!lev_list_empty(&q->ready_list)) {
         struct lev_consumer *c =
@@ -194,8 +186,10 @@ static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entr
 }
 
 /* The highest level with messages. */
-static struct lev_queue *level_to_serve(struct lev_queue *q)
+static inline struct lev_queue *level_to_serve(struct lev_queue *q)
 {
+    if (q->n_levels == 1)
+        return q;
     for (unsigned i = q->n_levels; i-- > 1;)
         if (q->levels[i]->ready)
             return q->levels[i];

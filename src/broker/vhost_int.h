@@ -146,8 +146,10 @@ void lev_patrol_start(struct lev_vhost *v);
 
 /* --- batch.c: the batches that are not being written yet --- */
 struct lev_batch *lev_batch_new(uint64_t id);
-/* Appends an operation and returns its index. */
+/* Appends an operation, no ENQUEUE, and returns its index. */
 uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op);
+/* Appends e's ENQUEUE, with a reference of its own on the message, and notes in e where it is. */
+void lev_vhost_enqueue(struct lev_vhost *v, uint32_t queue_id, struct lev_entry *e);
 /* Takes back e's ENQUEUE or SPILL if that can be; norow leaves a NOROW settle in its place. */
 bool lev_vhost_op_cancel(struct lev_vhost *v, const struct lev_entry *e, bool norow);
 /* The next batch for the store, or NULL; see struct lev_store_client. */
