@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "broker/active.h"
+#include "broker/check.h"
 #include "broker/consume.h"
 #include "broker/dead_letter.h"
 #include "broker/queue.h"
@@ -22,10 +23,23 @@ void lev_chan_init(struct lev_chan *ch, struct lev_client *c, uint16_t number)
     c->vhost->n_channels++;
 }
 
+/* The counters are those of the slots. */
+static bool counts_agree(const struct lev_chan *ch)
+{
+    size_t n = 0, consumed = 0;
+    for (size_t i = 0; i < ch->unacked.len; i++) {
+        const struct lev_unacked *u = &ch->unacked.a[ch->unacked.first + i];
+        n += u->queue != NULL;
+        consumed += u->queue && u->from_consumer;
+    }
+    return n == ch->n_unacked && consumed == ch->n_unacked_consumed;
+}
+
 /* Puts everything outstanding back, newest first: each then goes to the front of its queue. */
 static void requeue_all(struct lev_chan *ch)
 {
     struct lev_unacked_list *l = &ch->unacked;
+    LEV_CHECK(counts_agree(ch));
     for (size_t i = l->len; i-- > 0;) {
         struct lev_unacked *u = &l->a[l->first + i];
         if (u->queue)

@@ -96,6 +96,13 @@ bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
     return true;
 }
 
+bool lev_queue_has_limits(const struct lev_queue *q)
+{
+    const struct lev_queue_settings *s = q->settings;
+    return s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
+           s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
+}
+
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *resolved)
 {
     const struct lev_queue_settings *old = q->settings;
@@ -105,8 +112,7 @@ void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *re
     lev_settings_unref(&old);
     lev_dedup_follow(q->vhost, &q->dedup, &s->dedup,
                      &(struct lev_dedup_owner){.durable = q->dest.durable, .queue_id = q->id});
-    q->limited = s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
-                 s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
+    q->limited = lev_queue_has_limits(q);
     for (unsigned i = 0; i < q->n_levels; i++)
         q->levels[i]->limited = q->limited;
     if (expires_anew)

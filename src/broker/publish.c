@@ -2,6 +2,7 @@
 #include "broker/publish.h"
 
 #include "base/mem.h"
+#include "broker/check.h"
 #include "broker/consume.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
@@ -29,6 +30,7 @@ static struct lev_queue *same_queue(const struct lev_chan *ch, const struct lev_
         p->content_error || p->wants_reply || ch->tx_mode ||
         !lev_bytes_eq(lev_msg_key(m), q->dest.name))
         return NULL;
+    LEV_CHECK(lev_map_get(&q->vhost->queues, lev_msg_key(m)) == q);
     return q;
 }
 

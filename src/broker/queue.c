@@ -3,6 +3,7 @@
 #include "broker/queue.h"
 
 #include "base/mem.h"
+#include "broker/check.h"
 #include "broker/dead_letter.h"
 #include "broker/death.h"
 #include "broker/limits.h"
@@ -266,6 +267,7 @@ static void enqueue(struct lev_queue *q, const struct lev_entry *e)
     }
     if (e->expires_ms && q->ready == 1)
         lev_limits_arm(q->top);
+    LEV_CHECK(lev_queue_crowded(q) || !lev_pace_over(q, &q->vhost->windows));
     if (lev_queue_crowded(q))
         crowded(q);
 }
@@ -324,6 +326,7 @@ uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
 {
     struct lev_entry e = {.msg = msg};
     uint64_t batch = 0;
+    LEV_CHECK(q->top == q && q->limited == lev_queue_has_limits(q));
     if (q->limited || msg->expiration_ms != UINT64_MAX)
         q = admit(q, &e, &batch);
     if (!q)

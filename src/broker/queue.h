@@ -45,7 +45,7 @@ struct lev_queue {
     uint32_t n_consumers;
     uint32_t n_levels;
     uint16_t level; /* as in struct lev_queue_def */
-    bool limited;   /* has a TTL, a length limit or levels: publishing takes the longer way */
+    bool limited;   /* lev_queue_has_limits, or a level: publishing takes the longer way */
     bool paged, loading;
     bool squeezed; /* memory was short: front gave some of its end back to the middle */
     bool yielding; /* active is handed nothing more: another is to take over */
@@ -98,6 +98,8 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
 /* Puts new settings in force at once; takes what they own. Priority levels stay as they were made.
  */
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *resolved);
+/* It has a TTL, a length limit or levels, or drops duplicates. */
+bool lev_queue_has_limits(const struct lev_queue *q);
 /* Gives a priority queue its levels, unknown to the store. */
 void lev_queue_make_levels(struct lev_queue *q);
 /* Replaces a level by one that the store knows; takes it. False when the queue has no such level.
