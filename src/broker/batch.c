@@ -26,29 +26,49 @@ static void count_one(_Atomic uint64_t *n)
 /* Whether it is only about messages that come and go. */
 static bool traffic(enum lev_op_kind kind)
 {
-    return kind == LEV_OP_ENQUEUE || kind == LEV_OP_SETTLE || kind == LEV_OP_SETTLE_RANGE ||
-           kind == LEV_OP_SPILL || kind == LEV_OP_UNSPILL || kind == LEV_OP_COUNT;
+    return kind == LEV_OP_SETTLE || kind == LEV_OP_SETTLE_RANGE || kind == LEV_OP_SPILL ||
+           kind == LEV_OP_UNSPILL || kind == LEV_OP_COUNT;
+}
+
+/* The place of the next operation. */
+static inline struct lev_op *append(struct lev_batch *b)
+{
+    if (b->n_ops == b->cap_ops) {
+        b->cap_ops = b->cap_ops ? b->cap_ops * 2 : 64;
+        b->ops = lev_xrealloc(b->ops, b->cap_ops * sizeof(*b->ops));
+    }
+    return &b->ops[b->n_ops++];
 }
 
 uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op)
 {
     struct lev_batch *b = v->open;
-    if (b->n_ops == b->cap_ops) {
-        b->cap_ops = b->cap_ops ? b->cap_ops * 2 : 64;
-        b->ops = lev_xrealloc(b->ops, b->cap_ops * sizeof(*b->ops));
-    }
-    b->ops[b->n_ops] = *op;
-    if (op->kind == LEV_OP_ENQUEUE)
-        count_one(&v->enqueued);
-    else if (op->kind == LEV_OP_SETTLE)
+    *append(b) = *op;
+    if (op->kind == LEV_OP_SETTLE)
         count_one(&v->settled);
     b->firm |= !traffic((enum lev_op_kind)op->kind);
     b->live += op->kind != LEV_OP_SETTLE || !(op->flags & LEV_OPF_NOROW);
-    if (op->kind == LEV_OP_ENQUEUE || op->kind == LEV_OP_SPILL)
+    if (op->kind == LEV_OP_SPILL)
         b->bytes += lev_msg_size(op->u.msg);
     else if (op->kind == LEV_OP_DELAY_ADD)
         b->bytes += lev_msg_size(op->u.delayed->msg);
-    return (uint32_t)b->n_ops++;
+    return (uint32_t)(b->n_ops - 1);
+}
+
+void lev_vhost_enqueue(struct lev_vhost *v, uint32_t queue_id, struct lev_entry *e)
+{
+    struct lev_batch *b = v->open;
+    e->op = (uint32_t)b->n_ops;
+    e->batch = b->id;
+    *append(b) = (struct lev_op){.kind = LEV_OP_ENQUEUE,
+                                 .queue_id = queue_id,
+                                 .pos = e->pos,
+                                 .u.msg = lev_msg_ref(e->msg),
+                                 .expires_at_ms = e->expires_ms,
+                                 .size = e->msg->body_len};
+    count_one(&v->enqueued);
+    b->live++;
+    b->bytes += lev_msg_size(e->msg);
 }
 
 /* The batch that e's operation can still be taken back from, or NULL. */
@@ -78,12 +98,6 @@ bool lev_vhost_op_cancel(struct lev_vhost *v, const struct lev_entry *e, bool no
     }
     b->live--;
     return true;
-}
-
-void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q)
-{
-    if (q->dest.durable)
-        lev_vhost_watch(v, q);
 }
 
 void lev_vhost_watch(struct lev_vhost *v, struct lev_queue *q)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "broker/active.h"
+#include "broker/check.h"
 #include "broker/consume.h"
 #include "broker/dead_letter.h"
 #include "broker/queue.h"
@@ -22,10 +23,23 @@ void lev_chan_init(struct lev_chan *ch, struct lev_client *c, uint16_t number)
     c->vhost->n_channels++;
 }
 
+/* The counters are those of the slots. */
+static bool counts_agree(const struct lev_chan *ch)
+{
+    size_t n = 0, consumed = 0;
+    for (size_t i = 0; i < ch->unacked.len; i++) {
+        const struct lev_unacked *u = &ch->unacked.a[ch->unacked.first + i];
+        n += u->queue != NULL;
+        consumed += u->queue && u->from_consumer;
+    }
+    return n == ch->n_unacked && consumed == ch->n_unacked_consumed;
+}
+
 /* Puts everything outstanding back, newest first: each then goes to the front of its queue. */
 static void requeue_all(struct lev_chan *ch)
 {
     struct lev_unacked_list *l = &ch->unacked;
+    LEV_CHECK(counts_agree(ch));
     for (size_t i = l->len; i-- > 0;) {
         struct lev_unacked *u = &l->a[l->first + i];
         if (u->queue)
@@ -91,7 +105,7 @@ static void compact(struct lev_unacked_list *l)
     l->len = n;
 }
 
-static void make_room(struct lev_chan *ch)
+static __attribute__((noinline)) void make_room(struct lev_chan *ch)
 {
     struct lev_unacked_list *l = &ch->unacked;
     if (l->first + l->len < l->cap)
@@ -111,13 +125,14 @@ uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_con
     struct lev_unacked_list *l = &ch->unacked;
     if (l->first + l->len >= l->cap)
         make_room(ch);
-    l->a[l->first + l->len++] =
-        (struct lev_unacked){.queue = lev_queue_ref(q),
-                             .consumer = c,
-                             .tag = ++ch->last_tag,
-                             .e = *e,
-                             .since_s = (uint32_t)((lev_vhost_now(ch->client->vhost) + 999) / 1000),
-                             .from_consumer = c != NULL};
+    struct lev_unacked *u = &l->a[l->first + l->len++];
+    u->queue = lev_queue_ref(q);
+    u->consumer = c;
+    u->tag = ++ch->last_tag;
+    u->e = *e;
+    u->since_s = lev_vhost_now_up_s(q->vhost);
+    u->in_tx = false;
+    u->from_consumer = c != NULL;
     q->unacked++;
     ch->n_unacked++;
     if (c) {
@@ -158,10 +173,11 @@ struct lev_unacked *lev_chan_find(struct lev_chan *ch, uint64_t tag)
 void lev_chan_trim(struct lev_chan *ch)
 {
     struct lev_unacked_list *l = &ch->unacked;
-    while (l->len && !l->a[l->first].queue) {
-        l->first++;
-        l->len--;
-    }
+    size_t n = 0;
+    while (n < l->len && !l->a[l->first + n].queue)
+        n++;
+    l->first += n;
+    l->len -= n;
     if (l->len)
         return;
     l->first = 0;
@@ -181,37 +197,51 @@ void lev_chan_forget_consumer(struct lev_chan *ch, const struct lev_consumer *c)
 
 /* --- settling --- */
 
-/* A place in the channel's window became free. */
-static void window_opened(struct lev_chan *ch, struct lev_consumer *c)
+/* n deliveries of c (NULL: it is gone) no longer take places in the windows. */
+static void open_windows(struct lev_chan *ch, struct lev_consumer *c, uint32_t n)
 {
+    bool full = ch->prefetch_global && ch->n_unacked_consumed >= ch->prefetch_global;
+    ch->n_unacked_consumed -= n;
+    if (c && !(c->unacked -= n) && c->queue->yielding)
+        lev_active_review(c->queue);
     if (c)
         lev_consumer_wake(c);
-    if (ch->prefetch_global && ch->n_unacked_consumed + 1 == ch->prefetch_global)
+    if (full && ch->n_unacked_consumed < ch->prefetch_global)
         LEV_LIST_EACH(it, nx, &ch->consumer_list)
     lev_consumer_wake(LEV_LIST_ENTRY(it, struct lev_consumer, chan_node));
 }
 
-void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)
+/* Settles u, and those behind it up to end that one queue handed to the same consumer. Returns the
+ * first that is not settled. */
+static struct lev_unacked *apply_alike(struct lev_chan *ch, struct lev_unacked *u,
+                                       const struct lev_unacked *end, enum lev_settle how)
 {
     struct lev_queue *q = u->queue;
     struct lev_consumer *c = u->consumer;
-    if (how == LEV_SETTLE_REQUEUE || how == LEV_SETTLE_FAIL)
-        lev_retry(q, &u->e, how == LEV_SETTLE_FAIL);
-    else if (how == LEV_SETTLE_REJECT)
-        lev_dead_letter(q, &u->e, LEV_DEATH_REJECTED);
-    else
-        lev_queue_settled(q, &u->e);
-    lev_msg_unref(&u->e.msg);
-    q->unacked--;
-    u->queue = NULL;
-    ch->n_unacked--;
-    if (u->from_consumer) {
-        ch->n_unacked_consumed--;
-        if (c && !--c->unacked && c->queue->yielding)
-            lev_active_review(c->queue);
-        window_opened(ch, c);
-    }
-    lev_queue_unref(&q);
+    bool from_consumer = u->from_consumer;
+    uint32_t n = 0;
+    do {
+        if (how == LEV_SETTLE_ACK)
+            lev_queue_settled(q, &u->e);
+        else if (how == LEV_SETTLE_REJECT)
+            lev_dead_letter(q, &u->e, LEV_DEATH_REJECTED);
+        else
+            lev_retry(q, &u->e, how == LEV_SETTLE_FAIL);
+        lev_msg_unref(&u->e.msg);
+        u->queue = NULL;
+        n++;
+    } while (++u < end && u->queue == q && u->consumer == c && u->from_consumer == from_consumer);
+    q->unacked -= n;
+    ch->n_unacked -= n;
+    if (from_consumer)
+        open_windows(ch, c, n);
+    lev_queue_unref_many(&q, n);
+    return u;
+}
+
+void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)
+{
+    apply_alike(ch, u, u + 1, how);
 }
 
 static int unknown_tag(uint64_t tag, struct lev_error *err)
@@ -220,49 +250,46 @@ static int unknown_tag(uint64_t tag, struct lev_error *err)
                     (unsigned long long)tag);
 }
 
-static void settle_one(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle how)
+/* Settles slots from..to, or has the transaction do it. */
+static void settle_slots(struct lev_chan *ch, size_t from, size_t to, enum lev_settle how)
 {
-    if (ch->tx_mode)
-        lev_tx_settle(ch, u, how);
-    else
-        lev_chan_apply(ch, u, how);
-}
-
-static void settle_upto(struct lev_chan *ch, uint64_t tag, enum lev_settle how)
-{
-    struct lev_unacked_list *l = &ch->unacked;
-    for (size_t i = 0; i < l->len && l->a[l->first + i].tag <= tag; i++) {
-        struct lev_unacked *u = &l->a[l->first + i];
+    struct lev_unacked *a = ch->unacked.a + ch->unacked.first;
+    struct lev_unacked *u = a + from, *end = a + to;
+    while (u < end) {
+        if (u->queue && !ch->tx_mode) {
+            u = apply_alike(ch, u, end, how);
+            continue;
+        }
         if (u->queue && !u->in_tx)
-            settle_one(ch, u, how);
+            lev_tx_settle(ch, u, how);
+        u++;
     }
 }
 
-/* Requeueing many: newest first, so that each goes to the front of its queue. */
-static void requeue_upto(struct lev_chan *ch, uint64_t tag)
+/* The same for requeueing: newest first, so that each goes to the front of its queue. */
+static void requeue_slots(struct lev_chan *ch, size_t from, size_t to)
 {
-    struct lev_unacked_list *l = &ch->unacked;
-    size_t i = tag == UINT64_MAX ? l->len : slot_at(l, tag + 1);
-    while (i-- > 0) {
-        struct lev_unacked *u = &l->a[l->first + i];
-        if (u->queue && !u->in_tx)
-            settle_one(ch, u, LEV_SETTLE_REQUEUE);
-    }
+    while (to-- > from)
+        settle_slots(ch, to, to + 1, LEV_SETTLE_REQUEUE);
 }
 
 int lev_chan_settle(struct lev_chan *ch, uint64_t tag, bool multiple, enum lev_settle how,
                     struct lev_error *err)
 {
-    if (multiple && tag == 0)
-        tag = UINT64_MAX;
-    else if (!lev_chan_find(ch, tag))
-        return unknown_tag(tag, err);
-    if (!multiple)
-        settle_one(ch, lev_chan_find(ch, tag), how);
-    else if (how == LEV_SETTLE_REQUEUE)
-        requeue_upto(ch, tag);
+    struct lev_unacked_list *l = &ch->unacked;
+    size_t to = l->len;
+    if (!multiple || tag != 0) {
+        const struct lev_unacked *u = lev_chan_find(ch, tag);
+        if (!u)
+            return unknown_tag(tag, err);
+        to = (size_t)(u - l->a) - l->first + 1;
+    }
+    if (!to)
+        return 0;
+    if (how == LEV_SETTLE_REQUEUE)
+        requeue_slots(ch, multiple ? 0 : to - 1, to);
     else
-        settle_upto(ch, tag, how);
+        settle_slots(ch, multiple ? 0 : to - 1, to, how);
     lev_chan_trim(ch);
     return 0;
 }

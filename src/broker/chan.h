@@ -82,14 +82,10 @@ struct lev_tx {
     size_t bytes;
 };
 
-/* The last route of the channel: most publishers repeat one exchange and key. */
+/* The queue to which the channel's last publish went by its name: most publishers go on so. */
 struct lev_route_memo {
-    uint64_t topology_epoch, queue_epoch;
+    uint64_t epoch; /* queue is good while this is the vhost's queue_epoch */
     struct lev_queue *queue;
-    uint8_t exchange_len, key_len; /* bytes: exchange, then key */
-    bool valid;
-    bool current; /* it is of the channel's last publish */
-    uint8_t bytes[125];
 };
 
 struct lev_chan {

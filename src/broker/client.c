@@ -48,7 +48,7 @@ void lev_client_notify(struct lev_client *c)
     c->sink->notify(c);
 }
 
-struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
+void lev_client_make_room(struct lev_client *c)
 {
     struct lev_outbox *b = &c->outbox;
     if (b->n == b->cap) {
@@ -56,18 +56,14 @@ struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
         b->items = lev_xrealloc(b->items, b->cap * sizeof(*b->items));
     }
     lev_client_notify(c);
-    size_t before = atomic_fetch_add_explicit(&c->out_bytes, bytes, memory_order_relaxed);
-    if (before + bytes > LEV_OUT_HIGH)
-        c->parked = true;
-    struct lev_out *o = &b->items[b->n++];
-    *o = (struct lev_out){0};
-    return o;
 }
 
 struct lev_out *lev_client_push_answer(struct lev_client *c, size_t bytes)
 {
     atomic_fetch_add_explicit(&c->answer_bytes, bytes, memory_order_relaxed);
-    return lev_client_push(c, bytes);
+    struct lev_out *o = lev_client_push(c, bytes);
+    *o = (struct lev_out){0};
+    return o;
 }
 
 void lev_client_push_bytes(struct lev_client *c, uint8_t *bytes, size_t n)
@@ -83,7 +79,8 @@ void lev_client_take(struct lev_client *c, struct lev_outbox *into)
     struct lev_outbox t = *into;
     *into = c->outbox;
     c->outbox = t;
-    c->outbox.n = 0;
+    c->outbox.n = c->outbox.bytes = 0;
+    atomic_fetch_add_explicit(&c->out_bytes, into->bytes, memory_order_relaxed);
     c->notified = false;
     if (c->outbox.cap > OUTBOX_KEEP && into->n < OUTBOX_KEEP / 2) {
         free(c->outbox.items);

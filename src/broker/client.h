@@ -4,8 +4,9 @@
  * replies are appended, in order, to the client's outbox; the connection's loop takes the outbox
  * (lev_client_take, under the lock) and encodes it outside. Invariants:
  *  - a client belongs to one vhost and one loop for life;
- *  - out_bytes counts what was appended and not yet taken by the socket; above LEV_OUT_HIGH the
- * client is parked: no queue dispatches to its consumers until it is below LEV_OUT_LOW;
+ *  - out_bytes counts what was taken from the outbox and not yet by the socket; when that and what
+ * the outbox holds are above LEV_OUT_HIGH, the client is parked: no queue dispatches to its
+ * consumers until out_bytes falls below LEV_OUT_LOW;
  *  - a consumer is freed only by an outbox item, after every delivery that names it. */
 #ifndef LEV_BROKER_CLIENT_H
 #define LEV_BROKER_CLIENT_H
@@ -21,7 +22,7 @@ struct lev_chan;
 enum {
     LEV_OUT_HIGH = 1024 * 1024,
     LEV_OUT_LOW = 256 * 1024,
-    /* what an item counts in out_bytes: a content its message and this, */
+    /* what an item counts: a content its message and this, */
     LEV_OUT_CONTENT_OVERHEAD = 64,
     LEV_OUT_SMALL = 16, /* a confirm, get-empty or commit-ok this, encoded frames their length, */
     LEV_OUT_CONSUMER = 512, /* and a consumer that is to be freed, about what it takes in memory */
@@ -57,6 +58,7 @@ struct lev_out {
 struct lev_outbox {
     struct lev_out *items;
     size_t n, cap;
+    size_t bytes; /* that the items will count in out_bytes */
 };
 
 /* How the broker tells the owner of a client that there is something to do. Under the lock; must
@@ -98,11 +100,30 @@ void lev_client_deinit(struct lev_client *c);
 /* Has the owner look at the client. Lock held. */
 void lev_client_notify(struct lev_client *c);
 
-/* Appends an item; the caller fills what is returned at once. bytes: what it will take on the wire,
- * roughly. Lock held. */
-struct lev_out *lev_client_push(struct lev_client *c, size_t bytes);
-/* The same for what answers a request of the peer: everything but deliveries. Counted apart,
- * because deliveries bound themselves, while a peer that asks and does not read must be stopped. */
+/* Bytes of output that the socket has not taken. Lock held. */
+static inline size_t lev_client_pending(const struct lev_client *c)
+{
+    return atomic_load_explicit(&c->out_bytes, memory_order_relaxed) + c->outbox.bytes;
+}
+
+/* Makes room for an item, and has the owner look at the client. Lock held. */
+void lev_client_make_room(struct lev_client *c);
+
+/* Appends an item; the caller assigns the whole of what is returned at once. bytes: what it will
+ * take on the wire, roughly. Lock held. */
+static inline struct lev_out *lev_client_push(struct lev_client *c, size_t bytes)
+{
+    struct lev_outbox *b = &c->outbox;
+    if (b->n == b->cap || !c->notified)
+        lev_client_make_room(c);
+    b->bytes += bytes;
+    if (lev_client_pending(c) > LEV_OUT_HIGH)
+        c->parked = true;
+    return &b->items[b->n++];
+}
+/* The same for what answers a request of the peer: everything but deliveries. What is returned is
+ * zeroes. Counted apart, because deliveries bound themselves, while a peer that asks and does not
+ * read must be stopped. */
 struct lev_out *lev_client_push_answer(struct lev_client *c, size_t bytes);
 /* Appends encoded frames; takes the malloc'ed block. Lock held. */
 void lev_client_push_bytes(struct lev_client *c, uint8_t *bytes, size_t n);

@@ -30,12 +30,12 @@ int lev_confirm_select(struct lev_chan *ch, struct lev_error *err)
     return 0;
 }
 
-static struct lev_confirm_run *run_at(struct lev_chan *ch, size_t i)
+static struct lev_confirm_run *run_at(const struct lev_chan *ch, size_t i)
 {
     return &ch->runs[(ch->runs_first + i) & (ch->runs_cap - 1)];
 }
 
-static void push_run(struct lev_chan *ch, struct lev_confirm_run r)
+static __attribute__((noinline)) void push_run(struct lev_chan *ch, struct lev_confirm_run r)
 {
     if (ch->runs_len == ch->runs_cap) {
         size_t cap = ch->runs_cap ? ch->runs_cap * 2 : 4;
@@ -62,38 +62,35 @@ static void forget_ranges(struct lev_early *e)
     e->n = e->at = 0;
 }
 
-/* That of the open batch. */
-static struct lev_early *early_open(struct lev_chan *ch)
+/* Begins to remember the open batch's, or begins anew when all remembered are done with. */
+static __attribute__((noinline)) void begin_early(struct lev_chan *ch, uint64_t open)
 {
     struct lev_early *e = &ch->early[0], older = *e;
-    uint64_t open = ch->client->vhost->open->id;
     if (e->batch != open) {
         *e = ch->early[1];
         ch->early[1] = older;
         forget_ranges(e);
     }
-    if (e->batch != open || (e->at == e->n && e->n < EARLY_MAX)) {
-        e->n = e->at = 0;
-        e->base = ch->publish_seq - 1;
-        e->batch = open;
-    }
-    return e;
+    e->n = e->at = 0;
+    e->base = ch->publish_seq - 1;
+    e->batch = open;
 }
 
 static void remember(struct lev_chan *ch, uint64_t batch, size_t first_op)
 {
     const struct lev_batch *open = ch->client->vhost->open;
-    struct lev_early *e = early_open(ch);
-    struct lev_op_range range = {0};
-    if (e->n == EARLY_MAX)
+    struct lev_early *e = &ch->early[0];
+    bool mine = batch == open->id;
+    if (e->batch == open->id && e->n == EARLY_MAX)
         return;
-    if (batch == open->id)
-        range = (struct lev_op_range){(uint32_t)first_op, (uint32_t)open->n_ops};
+    if (e->batch != open->id || e->at == e->n)
+        begin_early(ch, open->id);
     if (e->n == e->cap) {
         e->cap = e->cap ? e->cap * 2 : 16;
         e->a = lev_xrealloc(e->a, e->cap * sizeof(*e->a));
     }
-    e->a[e->n++] = range;
+    e->a[e->n++] =
+        (struct lev_op_range){mine ? (uint32_t)first_op : 0, mine ? (uint32_t)open->n_ops : 0};
 }
 
 /* Nothing of it is still to be written. What was found so is not looked at again. */
@@ -124,15 +121,19 @@ static uint64_t done_upto(struct lev_chan *ch)
     return e->base + e->at;
 }
 
+/* What is due at once waits for what came before it, so it can join that run. */
+static bool joins_last(const struct lev_chan *ch, uint64_t batch, bool nack)
+{
+    const struct lev_confirm_run *last = run_at(ch, ch->runs_len - 1);
+    return last->nack == nack && (last->batch == batch || batch == 0);
+}
+
 void lev_confirm_add(struct lev_chan *ch, uint64_t batch, bool nack, size_t first_op)
 {
-    uint64_t seq = ++ch->publish_seq;
-    struct lev_confirm_run *last = ch->runs_len ? run_at(ch, ch->runs_len - 1) : NULL;
-    /* what is due at once waits for what came before it, so it can join that run */
-    if (last && last->nack == nack && (last->batch == batch || batch == 0))
-        last->upto = seq;
-    else
-        push_run(ch, (struct lev_confirm_run){.batch = batch, .upto = seq, .nack = nack});
+    ch->publish_seq++;
+    if (!ch->runs_len || !joins_last(ch, batch, nack))
+        push_run(ch, (struct lev_confirm_run){.batch = batch, .nack = nack});
+    run_at(ch, ch->runs_len - 1)->upto = ch->publish_seq;
     remember(ch, batch, first_op);
     if (!lev_list_linked(&ch->run_node))
         lev_list_push_back(&ch->client->vhost->confirm_run, &ch->run_node);

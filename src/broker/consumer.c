@@ -50,18 +50,6 @@ void lev_consumer_free(struct lev_consumer **cp)
     free(c);
 }
 
-bool lev_consumer_can_take(const struct lev_consumer *c)
-{
-    const struct lev_chan *ch = c->chan;
-    if (ch->client->parked)
-        return false;
-    if (c->no_ack)
-        return true;
-    if (c->prefetch && c->unacked >= c->prefetch)
-        return false;
-    return ch->prefetch_global == 0 || ch->n_unacked_consumed < ch->prefetch_global;
-}
-
 void lev_consumer_wake(struct lev_consumer *c)
 {
     struct lev_queue *q = c->queue;

@@ -8,7 +8,7 @@
 #define LEV_BROKER_CONSUMER_H
 
 #include "base/list.h"
-#include "broker/client.h"
+#include "broker/chan.h"
 
 struct lev_queue;
 
@@ -40,7 +40,17 @@ struct lev_consumer *lev_consumer_new(struct lev_chan *ch, struct lev_queue *q,
 void lev_consumer_free(struct lev_consumer **c);
 
 /* May take another message now. */
-bool lev_consumer_can_take(const struct lev_consumer *c);
+static inline bool lev_consumer_can_take(const struct lev_consumer *c)
+{
+    const struct lev_chan *ch = c->chan;
+    if (ch->client->parked)
+        return false;
+    if (c->no_ack)
+        return true;
+    if (c->prefetch && c->unacked >= c->prefetch)
+        return false;
+    return ch->prefetch_global == 0 || ch->n_unacked_consumed < ch->prefetch_global;
+}
 /* Links it into its queue's ready list when it can take, and has the queue dispatched at the end of
  * the run. */
 void lev_consumer_wake(struct lev_consumer *c);

@@ -28,22 +28,15 @@ static void resize(struct lev_entries *e, uint32_t cap)
     e->first = 0;
 }
 
-static inline void make_room(struct lev_entries *e)
+void lev_entries_grow(struct lev_entries *e)
 {
-    if (e->len == e->cap)
-        resize(e, e->cap ? e->cap * 2 : ENTRIES_MIN);
-}
-
-void lev_entries_push_back(struct lev_entries *e, const struct lev_entry *x)
-{
-    make_room(e);
-    e->a[(e->first + e->len++) & (e->cap - 1)] = *x;
-    e->bytes += lev_msg_size(x->msg);
+    resize(e, e->cap ? e->cap * 2 : ENTRIES_MIN);
 }
 
 void lev_entries_push_front(struct lev_entries *e, const struct lev_entry *x)
 {
-    make_room(e);
+    if (e->len == e->cap)
+        lev_entries_grow(e);
     e->first = (e->first - 1) & (e->cap - 1);
     e->a[e->first] = *x;
     e->len++;
@@ -75,15 +68,6 @@ void lev_entries_insert(struct lev_entries *e, const struct lev_entry *x)
     for (uint32_t i = 0; i < at; i++)
         *lev_entries_at(e, i) = *lev_entries_at(e, i + 1);
     *lev_entries_at(e, at) = *x;
-}
-
-struct lev_entry lev_entries_pop_front(struct lev_entries *e)
-{
-    struct lev_entry x = e->a[e->first];
-    e->first = (e->first + 1) & (e->cap - 1);
-    e->len--;
-    e->bytes -= lev_msg_size(x.msg);
-    return x;
 }
 
 struct lev_entry lev_entries_pop_back(struct lev_entries *e)

@@ -33,18 +33,41 @@ struct lev_entries {
 void lev_entries_init(struct lev_entries *e);
 /* Releases the messages and the array. */
 void lev_entries_deinit(struct lev_entries *e);
-void lev_entries_push_back(struct lev_entries *e, const struct lev_entry *x);
 void lev_entries_push_front(struct lev_entries *e, const struct lev_entry *x);
 /* Inserts at its position's place. */
 void lev_entries_insert(struct lev_entries *e, const struct lev_entry *x);
-struct lev_entry lev_entries_pop_front(struct lev_entries *e);
 struct lev_entry lev_entries_pop_back(struct lev_entries *e);
 /* Gives the array back when it is empty and large. */
 void lev_entries_shrink(struct lev_entries *e);
+/* Makes room when the array is full. */
+void lev_entries_grow(struct lev_entries *e);
 
 static inline struct lev_entry *lev_entries_at(const struct lev_entries *e, uint32_t i)
 {
     return &e->a[(e->first + i) & (e->cap - 1)];
+}
+
+static inline void lev_entries_push_back(struct lev_entries *e, const struct lev_entry *x)
+{
+    if (e->len == e->cap)
+        lev_entries_grow(e);
+    *lev_entries_at(e, e->len++) = *x;
+    e->bytes += lev_msg_size(x->msg);
+}
+
+/* Takes the first off. What is returned stays where it is until the ring changes again. */
+static inline struct lev_entry *lev_entries_shift(struct lev_entries *e)
+{
+    struct lev_entry *x = &e->a[e->first];
+    e->first = (e->first + 1) & (e->cap - 1);
+    e->len--;
+    e->bytes -= lev_msg_size(x->msg);
+    return x;
+}
+
+static inline struct lev_entry lev_entries_pop_front(struct lev_entries *e)
+{
+    return *lev_entries_shift(e);
 }
 
 #endif

@@ -40,12 +40,6 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
     return q;
 }
 
-struct lev_queue *lev_queue_ref(struct lev_queue *q)
-{
-    q->refs++;
-    return q;
-}
-
 static void release(struct lev_queue *q)
 {
     lev_timer_clear(&q->vhost->timers, &q->expiry);
@@ -63,9 +57,14 @@ static void release(struct lev_queue *q)
 
 void lev_queue_unref(struct lev_queue **qp)
 {
+    lev_queue_unref_many(qp, 1);
+}
+
+void lev_queue_unref_many(struct lev_queue **qp, size_t n)
+{
     struct lev_queue *q = *qp;
     *qp = NULL;
-    if (!q || --q->refs > 0)
+    if (!q || (q->refs -= (uint32_t)n) > 0)
         return;
     struct lev_queue *top = q->top != q ? q->top : NULL;
     release(q);
@@ -97,6 +96,13 @@ bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level)
     return true;
 }
 
+bool lev_queue_has_limits(const struct lev_queue *q)
+{
+    const struct lev_queue_settings *s = q->settings;
+    return s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
+           s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
+}
+
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *resolved)
 {
     const struct lev_queue_settings *old = q->settings;
@@ -106,8 +112,7 @@ void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *re
     lev_settings_unref(&old);
     lev_dedup_follow(q->vhost, &q->dedup, &s->dedup,
                      &(struct lev_dedup_owner){.durable = q->dest.durable, .queue_id = q->id});
-    q->limited = s->message_ttl_ms != LEV_UNLIMITED || s->max_length != LEV_UNLIMITED ||
-                 s->max_length_bytes != LEV_UNLIMITED || s->prioritised || q->dedup;
+    q->limited = lev_queue_has_limits(q);
     for (unsigned i = 0; i < q->n_levels; i++)
         q->levels[i]->limited = q->limited;
     if (expires_anew)

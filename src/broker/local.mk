@@ -33,6 +33,7 @@ libbroker_a_SOURCES += \
 	src/broker/admin.c src/broker/admin.h \
 	src/broker/batch.c \
 	src/broker/chan.c src/broker/chan.h \
+	src/broker/check.h \
 	src/broker/client.c src/broker/client.h \
 	src/broker/confirm.c \
 	src/broker/consume.c src/broker/consume.h \

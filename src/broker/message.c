@@ -24,38 +24,45 @@ int64_t lev_msg_live(void)
 }
 #endif
 
-static uint8_t *append(uint8_t *at, struct lev_bytes b)
+static inline uint8_t *append(uint8_t *at, struct lev_bytes b)
 {
     if (b.len)
         memcpy(at, b.ptr, b.len);
     return at + b.len;
 }
 
+/* One whose data begins with exchange, key and props; what is behind them is the caller's. */
+static inline struct lev_msg *begin(struct lev_bytes exchange, struct lev_bytes key,
+                                    struct lev_bytes props, size_t bcc_len, uint32_t body_len)
+{
+    size_t head = exchange.len + key.len + props.len + bcc_len;
+    struct lev_msg *m = lev_pool_alloc(sizeof(*m) + head + body_len);
+    if (!m)
+        return NULL;
+    *m = (struct lev_msg){.refs = 1,
+                          .exchange_len = (uint8_t)exchange.len,
+                          .key_len = (uint8_t)key.len,
+                          .props_len = (uint32_t)props.len,
+                          .head_len = (uint32_t)head,
+                          .body_len = body_len,
+                          .expiration_ms = UINT64_MAX};
+    append(append(append(m->data, exchange), key), props);
+    LIVE_ADD(1);
+    return m;
+}
+
 struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, struct lev_bytes props,
                             uint32_t body_len)
 {
-    return lev_msg_new_bcc(exchange, key, props, LEV_EMPTY, body_len);
+    return begin(exchange, key, props, 0, body_len);
 }
 
 struct lev_msg *lev_msg_new_bcc(struct lev_bytes exchange, struct lev_bytes key,
                                 struct lev_bytes props, struct lev_bytes bcc, uint32_t body_len)
 {
-    size_t fixed = exchange.len + key.len + props.len + bcc.len;
-    struct lev_msg *m = lev_pool_alloc(sizeof(*m) + fixed + body_len);
-    if (!m)
-        return NULL;
-    atomic_init(&m->refs, 1);
-    m->persistent = 0;
-    m->priority = 0;
-    m->dead_lettered = 0;
-    m->exchange_len = (uint8_t)exchange.len;
-    m->key_len = (uint8_t)key.len;
-    m->props_len = (uint32_t)props.len;
-    m->bcc_len = (uint32_t)bcc.len;
-    m->body_len = body_len;
-    m->expiration_ms = UINT64_MAX;
-    append(append(append(append(m->data, exchange), key), props), bcc);
-    LIVE_ADD(1);
+    struct lev_msg *m = begin(exchange, key, props, bcc.len, body_len);
+    if (m)
+        append(m->data + m->head_len - bcc.len, bcc);
     return m;
 }
 

@@ -17,7 +17,7 @@ struct lev_msg {
     uint8_t exchange_len;  /* data: exchange, routing key, properties, BCC keys, body */
     uint8_t key_len;
     uint32_t props_len;
-    uint32_t bcc_len;
+    uint32_t head_len; /* octets of data before the body */
     uint32_t body_len;
     uint64_t expiration_ms; /* per-message TTL in ms; UINT64_MAX: none */
     uint8_t data[];
@@ -25,7 +25,8 @@ struct lev_msg {
 
 /* A message with room for a body of body_len octets (copied by the caller through lev_msg_body_mut
  * until complete) and one reference. props is the raw flag word and property list. NULL when memory
- * is out (body_len is sized by a peer). exchange.len and key.len <= 255. Any thread. */
+ * is out (body_len is sized by a peer). exchange.len and key.len <= 255, and all but the body takes
+ * less than 4 GiB. Any thread. */
 struct lev_msg *lev_msg_new(struct lev_bytes exchange, struct lev_bytes key, struct lev_bytes props,
                             uint32_t body_len);
 /* The same with BCC keys, packed (keys.h). */
@@ -80,18 +81,18 @@ static inline struct lev_bytes lev_msg_props(const struct lev_msg *m)
 /* The BCC keys, packed (keys.h). */
 static inline struct lev_bytes lev_msg_bcc(const struct lev_msg *m)
 {
-    return lev_bytes(m->data + m->exchange_len + m->key_len + m->props_len, m->bcc_len);
+    uint32_t at = (uint32_t)m->exchange_len + m->key_len + m->props_len;
+    return lev_bytes(m->data + at, m->head_len - at);
 }
 
 static inline uint8_t *lev_msg_body_mut(struct lev_msg *m)
 {
-    return m->data + m->exchange_len + m->key_len + m->props_len + m->bcc_len;
+    return m->data + m->head_len;
 }
 
 static inline struct lev_bytes lev_msg_body(const struct lev_msg *m)
 {
-    return lev_bytes(m->data + m->exchange_len + m->key_len + m->props_len + m->bcc_len,
-                     m->body_len);
+    return lev_bytes(m->data + m->head_len, m->body_len);
 }
 
 /* The raw headers table; empty when there is none. The properties were validated. */
@@ -100,7 +101,7 @@ struct lev_bytes lev_msg_headers(const struct lev_msg *m);
 /* Octets the message takes in memory, header included: what limits and accounts count. */
 static inline size_t lev_msg_size(const struct lev_msg *m)
 {
-    return sizeof(*m) + m->exchange_len + m->key_len + m->props_len + m->bcc_len + m->body_len;
+    return sizeof(*m) + m->head_len + m->body_len;
 }
 
 /* Live messages in the process: tests end with 0. */

@@ -2,6 +2,7 @@
 #include "broker/publish.h"
 
 #include "base/mem.h"
+#include "broker/check.h"
 #include "broker/consume.h"
 #include "broker/queue.h"
 #include "broker/vhost_int.h"
@@ -19,37 +20,22 @@ void lev_publish_return(struct lev_chan *ch, struct lev_msg *msg)
 
 /* --- the channel's last route --- */
 
-static bool memo_is_of(const struct lev_route_memo *r, const struct lev_msg *m)
+static bool goes_to(const struct lev_publish *p, const struct lev_queue *q)
 {
-    size_t n = (size_t)m->exchange_len + m->key_len;
-    return r->valid && r->exchange_len == m->exchange_len && r->key_len == m->key_len &&
-           memcmp(r->bytes, m->data, n) == 0;
+    return !p->msg->exchange_len && p->n_keys == 1 && !p->wants_reply &&
+           lev_bytes_eq(lev_msg_key(p->msg), q->dest.name);
 }
 
-static struct lev_queue *memo_get(struct lev_chan *ch, const struct lev_publish *p)
+/* The queue that the channel's last message went to by its name, if this one goes there, too, and
+ * nothing is to be checked. */
+static struct lev_queue *same_queue(const struct lev_chan *ch, const struct lev_publish *p)
 {
-    struct lev_route_memo *r = &ch->memo;
-    const struct lev_vhost *v = ch->client->vhost;
-    r->current = p->alike ? r->current : memo_is_of(r, p->msg);
-    return r->current && r->queue_epoch == v->queue_epoch &&
-                   r->topology_epoch == lev_topology_epoch(v->topology)
-               ? r->queue
-               : NULL;
-}
-
-static void memo_put(struct lev_chan *ch, const struct lev_msg *m, struct lev_queue *q)
-{
-    struct lev_route_memo *r = &ch->memo;
-    size_t n = (size_t)m->exchange_len + m->key_len;
-    r->valid = r->current = n <= sizeof(r->bytes);
-    if (!r->valid)
-        return;
-    memcpy(r->bytes, m->data, n);
-    r->exchange_len = m->exchange_len;
-    r->key_len = m->key_len;
-    r->queue = q;
-    r->queue_epoch = ch->client->vhost->queue_epoch;
-    r->topology_epoch = lev_topology_epoch(ch->client->vhost->topology);
+    struct lev_queue *q = ch->memo.queue;
+    if (ch->memo.epoch != ch->client->vhost->queue_epoch || p->content_error || ch->tx_mode ||
+        !(p->alike || goes_to(p, q)))
+        return NULL;
+    LEV_CHECK(goes_to(p, q) && lev_map_get(&q->vhost->queues, lev_msg_key(p->msg)) == q);
+    return q;
 }
 
 /* --- the checks, in RabbitMQ's order --- */
@@ -133,11 +119,12 @@ static void into_tx(struct lev_chan *ch, const struct lev_publish *p, const stru
         free(queues);
 }
 
-static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev_error *err)
+static __attribute__((noinline)) int publish_routed(struct lev_chan *ch, struct lev_publish *p,
+                                                    struct lev_error *err)
 {
     struct lev_vhost *v = ch->client->vhost;
     struct lev_exchange *x = checked_exchange(ch, p, err);
-    ch->memo.current = false;
+    ch->memo = (struct lev_route_memo){0};
     if (!x || check_content(ch, p, err) < 0)
         return -1;
     bool direct = p->msg->exchange_len == 0;
@@ -153,7 +140,7 @@ static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev
     const struct lev_route *r =
         lev_vhost_route(v, x, p->msg, p->keys, p->n_keys, lev_msg_headers(p->msg));
     if (r->n == 1 && p->n_keys == 1 && direct)
-        memo_put(ch, p->msg, queue_of(r->dests[0]));
+        ch->memo = (struct lev_route_memo){v->queue_epoch, queue_of(r->dests[0])};
     if (ch->tx_mode)
         into_tx(ch, p, r);
     else
@@ -163,9 +150,7 @@ static int publish_routed(struct lev_chan *ch, struct lev_publish *p, struct lev
 
 int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *err)
 {
-    struct lev_queue *q = p->n_keys == 1 && !p->content_error && !p->wants_reply && !ch->tx_mode
-                              ? memo_get(ch, p)
-                              : NULL;
+    struct lev_queue *q = same_queue(ch, p);
     struct lev_vhost *v = ch->client->vhost;
     size_t first_op = v->open->n_ops;
     int rc = 0;
@@ -176,9 +161,10 @@ int lev_publish(struct lev_chan *ch, struct lev_publish *p, struct lev_error *er
             confirm(ch, batch, first_op);
     } else {
         rc = publish_routed(ch, p, err);
+        lev_msg_unref(&p->msg);
     }
-    ch->client->stores |= v->open->n_ops != first_op || v->to_tail;
+    if (v->open->n_ops != first_op || v->to_tail)
+        ch->client->stores = true;
     v->to_tail = false;
-    lev_msg_unref(&p->msg);
     return rc;
 }

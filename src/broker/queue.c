@@ -3,6 +3,7 @@
 #include "broker/queue.h"
 
 #include "base/mem.h"
+#include "broker/check.h"
 #include "broker/dead_letter.h"
 #include "broker/death.h"
 #include "broker/limits.h"
@@ -11,47 +12,42 @@
 
 /* --- the store's side --- */
 
-/* Issues the ENQUEUE of a persistent message in a durable queue. */
+/* Has a message of a durable queue stored. */
 static void store_entry(struct lev_queue *q, struct lev_entry *e)
 {
-    struct lev_vhost *v = q->vhost;
-    struct lev_op op = {.kind = LEV_OP_ENQUEUE,
-                        .queue_id = q->id,
-                        .pos = e->pos,
-                        .u.msg = lev_msg_ref(e->msg),
-                        .expires_at_ms = e->expires_ms,
-                        .size = e->msg->body_len};
-    e->op = lev_vhost_op(v, &op);
-    e->batch = v->open->id;
+    lev_vhost_enqueue(q->vhost, q->id, e);
     e->flags |= LEV_ENTRY_STORED;
     q->stored_live++;
-    lev_vhost_mark(v, q);
+    lev_vhost_mark(q->vhost, q);
 }
 
-void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
+static void store_settle(struct lev_queue *q, const struct lev_entry *e, uint8_t flags,
+                         uint32_t size)
+{
+    lev_vhost_op(
+        q->vhost,
+        &(struct lev_op){
+            .kind = LEV_OP_SETTLE, .flags = flags, .queue_id = q->id, .pos = e->pos, .size = size});
+    lev_vhost_mark(q->vhost, q);
+}
+
+void lev_queue_tell_settled(struct lev_queue *q, const struct lev_entry *e)
 {
     struct lev_vhost *v = q->vhost;
-    struct lev_op o = {.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos};
     if (q->top->dedup)
         lev_dedup_left(q, e);
-    if (q->deleted || !(q->dest.durable || (e->flags & LEV_ENTRY_SPILLED)))
+    if (q->deleted)
         return;
     if (e->flags & LEV_ENTRY_STORED) {
         q->stored_live--;
-        if (lev_vhost_op_cancel(v, e, q->stored_live > 0))
-            return;
-        o.size = e->msg->body_len;
+        if (!lev_vhost_op_cancel(v, e, q->stored_live > 0))
+            store_settle(q, e, 0, e->msg->body_len);
     } else if (e->flags & LEV_ENTRY_SPILLED) {
-        if (lev_vhost_op_cancel(v, e, false))
-            return;
-        o.flags = LEV_OPF_SPILLED;
+        if (!lev_vhost_op_cancel(v, e, false))
+            store_settle(q, e, LEV_OPF_SPILLED, 0);
     } else if (q->stored_live > 0) {
-        o.flags = LEV_OPF_NOROW;
-    } else {
-        return;
+        store_settle(q, e, LEV_OPF_NOROW, 0);
     }
-    lev_vhost_op(v, &o);
-    lev_vhost_mark(v, q);
 }
 
 void lev_queue_moved(struct lev_queue *q, const struct lev_entry *e)
@@ -67,10 +63,7 @@ void lev_queue_settled_unread(struct lev_queue *q, const struct lev_entry *e, ui
     if (q->deleted)
         return;
     q->stored_live--;
-    lev_vhost_op(
-        q->vhost,
-        &(struct lev_op){.kind = LEV_OP_SETTLE, .queue_id = q->id, .pos = e->pos, .size = size});
-    lev_vhost_mark(q->vhost, q);
+    store_settle(q, e, 0, size);
 }
 
 void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
@@ -84,22 +77,31 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
 
 /* --- counters of what is ready --- */
 
-static void joined(struct lev_queue *level, const struct lev_entry *e)
+static inline void joined(struct lev_queue *level, const struct lev_msg *m)
 {
+    struct lev_queue *top = level->top;
     level->ready++;
-    level->top->ready += level->top != level;
-    level->top->ready_bytes += e->msg->body_len;
-    level->vhost->memory += lev_msg_size(e->msg);
+    if (level != top)
+        top->ready++;
+    top->ready_bytes += m->body_len;
+    level->vhost->memory += lev_msg_size(m);
+}
+
+static inline void left(struct lev_queue *level, const struct lev_msg *m)
+{
+    struct lev_queue *top = level->top;
+    level->ready--;
+    if (level != top)
+        top->ready--;
+    top->ready_bytes -= m->body_len;
+    if (top->pace)
+        lev_pace_count(top->pace, m->body_len);
+    level->vhost->memory -= lev_msg_size(m);
 }
 
 void lev_queue_left(struct lev_queue *level, const struct lev_entry *e)
 {
-    level->ready--;
-    level->top->ready -= level->top != level;
-    level->top->ready_bytes -= e->msg->body_len;
-    if (level->top->pace)
-        lev_pace_count(level->top->pace, e->msg->body_len);
-    level->vhost->memory -= lev_msg_size(e->msg);
+    left(level, e->msg);
 }
 
 /* --- handing out --- */
@@ -109,7 +111,7 @@ void lev_queue_handed_out(struct lev_queue *q, uint64_t pos)
     if (pos < q->delivered_to)
         return;
     q->delivered_to = pos + 1;
-    if (q->delivered_to > q->reserved_to)
+    if (q->dest.durable && q->delivered_to > q->reserved_to)
         lev_vhost_mark(q->vhost, q);
 }
 
@@ -130,7 +132,7 @@ void lev_queue_kick(struct lev_queue *q)
 }
 
 /* The consumer whose turn it is, or NULL; parks those that cannot take. */
-static struct lev_consumer *next_consumer(struct lev_queue *q)
+static inline struct lev_consumer *next_consumer(struct lev_queue *q)
 {
     while (!lev_list_empty(&q->ready_list)) {
         struct lev_consumer *c =
@@ -142,38 +144,53 @@ static struct lev_consumer *next_consumer(struct lev_queue *q)
     return NULL;
 }
 
+/* What a consumer is shown of an entry that goes out for good: the message, whose reference passes,
+ * or one that says how often it failed. */
+static struct lev_msg *shown_last(struct lev_entry *e)
+{
+    struct lev_msg *m = e->msg;
+    if (e->count) {
+        m = lev_counted_message(e);
+        lev_msg_unref(&e->msg);
+    }
+    return m;
+}
+
 /* Gives e, of q or a level of it, to c; e's message reference passes. */
 static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entry *e)
 {
     struct lev_chan *ch = c->chan;
-    /* without acknowledgement the entry's own reference goes out */
-    struct lev_msg *shown = e->count    ? lev_counted_message(e)
-                            : c->no_ack ? e->msg
-                                        : lev_msg_ref(e->msg);
-    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
-    o->kind = LEV_OUT_DELIVER;
-    o->flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
-    o->channel = ch->number;
-    o->consumer = c;
-    o->u.msg = shown;
+    const struct lev_list *ready = &q->top->ready_list;
+    uint8_t flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
+    struct lev_msg *shown;
+    uint64_t tag;
     lev_queue_handed_out(q, e->pos);
     if (c->no_ack) {
-        o->tag = ++ch->last_tag;
         lev_queue_settled(q, e);
-        if (shown != e->msg)
-            lev_msg_unref(&e->msg);
+        tag = ++ch->last_tag;
+        shown = shown_last(e);
     } else {
-        o->tag = lev_chan_track(ch, q, c, e);
+        shown = e->count ? lev_counted_message(e) : lev_msg_ref(e->msg);
+        tag = lev_chan_track(ch, q, c, e);
     }
-    if (q->top->ready_list.next->next != &q->top->ready_list) { /* round robin: behind its equals */
+    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
+    *o = (struct lev_out){.kind = LEV_OUT_DELIVER,
+                          .flags = flags,
+                          .channel = ch->number,
+                          .u.msg = shown,
+                          .consumer = c,
+                          .tag = tag};
+    if (ready->next->next != ready) { /* round robin: behind its equals */
         lev_list_remove(&c->ready_node);
         lev_queue_link_ready(q->top, c);
     }
 }
 
 /* The highest level with messages. */
-static struct lev_queue *level_to_serve(struct lev_queue *q)
+static inline struct lev_queue *level_to_serve(struct lev_queue *q)
 {
+    if (q->n_levels == 1)
+        return q;
     for (unsigned i = q->n_levels; i-- > 1;)
         if (q->levels[i]->ready)
             return q->levels[i];
@@ -193,11 +210,11 @@ void lev_queue_dispatch(struct lev_queue *q)
     if (!lev_list_empty(&q->getters)) /* what was requeued need not wait for the block */
         lev_queue_serve_getters(q);
     while ((level = level_to_serve(q))->front.len && (c = next_consumer(q))) {
-        if (lev_limits_expire_head(level))
+        if (lev_entries_at(&level->front, 0)->expires_ms && lev_limits_expire_head(level))
             continue;
-        struct lev_entry e = lev_entries_pop_front(&level->front);
-        lev_queue_left(level, &e);
-        deliver(level, c, &e);
+        struct lev_entry *e = lev_entries_shift(&level->front);
+        left(level, e->msg);
+        deliver(level, c, e);
     }
     lev_limits_expire(q);
     lev_limits_trim(q);
@@ -230,31 +247,36 @@ bool lev_queue_take(struct lev_queue *q, struct lev_entry *e_r, struct lev_queue
 
 /* --- taking in --- */
 
-static void enqueue(struct lev_queue *q, struct lev_entry *e)
+static void crowded(struct lev_queue *q)
+{
+    if (lev_pace_over(q->top, &q->vhost->windows))
+        q->vhost->over = q->top;
+    lev_window_balance(q);
+}
+
+static void enqueue(struct lev_queue *q, const struct lev_entry *e)
 {
     lev_entries_push_back(q->paged ? &q->tail : &q->front, e);
     q->vhost->to_tail |= q->paged;
-    joined(q, e);
+    joined(q, e->msg);
     if (!lev_list_empty(&q->top->ready_list))
         lev_queue_kick(q);
     else if (q->limited && lev_limits_exceeded(q->top)) {
         lev_limits_trim(q->top);
         lev_limits_arm(q->top);
     }
-    if (lev_pace_over(q->top, &q->vhost->windows))
-        q->vhost->over = q->top;
     if (e->expires_ms && q->ready == 1)
         lev_limits_arm(q->top);
-    if (lev_window_needs_balance(q))
-        lev_window_balance(q);
+    LEV_CHECK(lev_queue_crowded(q) || !lev_pace_over(q, &q->vhost->windows));
+    if (lev_queue_crowded(q))
+        crowded(q);
 }
 
 /* TTL 0, at the head, and nobody ready: no end of the run is waited for, so that it is not seen.
  * At-least-once it is, because limits count it. */
 static bool dead_on_arrival(struct lev_queue *q, const struct lev_entry *e)
 {
-    return e->expires_ms && !q->ready && e->expires_ms <= lev_vhost_now(q->vhost) &&
-           !lev_dead_letter_keeps(q);
+    return !q->ready && e->expires_ms <= lev_vhost_now(q->vhost) && !lev_dead_letter_keeps(q);
 }
 
 static void expire_at_once(struct lev_queue *q, struct lev_entry *e)
@@ -288,23 +310,28 @@ static bool keeps(const struct lev_queue *q, const struct lev_msg *msg)
     return msg->persistent || q->top->settings->type == LEV_QUEUE_QUORUM;
 }
 
+/* Where settings, or a TTL of its own, have a say first: the level that the message goes to, with
+ * its expiry in e; NULL when it goes no further. */
+static struct lev_queue *admit(struct lev_queue *q, struct lev_entry *e, uint64_t *batch_r)
+{
+    if (q->limited && turned_away(q, e->msg, batch_r)) {
+        lev_msg_unref(&e->msg);
+        return NULL;
+    }
+    e->expires_ms = lev_limits_expiry(q, e->msg);
+    return q->levels[e->msg->priority < q->n_levels ? e->msg->priority : q->n_levels - 1];
+}
+
 uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
 {
-    struct lev_consumer *c = NULL;
     struct lev_entry e = {.msg = msg};
     uint64_t batch = 0;
-    if (q->limited) {
-        if (turned_away(q, msg, &batch)) {
-            lev_msg_unref(&msg);
-            return batch;
-        }
-        if (q->n_levels > 1)
-            q = q->levels[msg->priority < q->n_levels ? msg->priority : q->n_levels - 1];
-    }
+    LEV_CHECK(q->top == q && q->limited == lev_queue_has_limits(q));
     if (q->limited || msg->expiration_ms != UINT64_MAX)
-        e.expires_ms = lev_limits_expiry(q->top, msg);
-    if (!q->top->ready)
-        c = next_consumer(q->top);
+        q = admit(q, &e, &batch);
+    if (!q)
+        return batch;
+    struct lev_consumer *c = q->top->ready ? NULL : next_consumer(q->top);
     e.pos = q->next_pos++;
     if (q->dest.durable && keeps(q, msg) && !(c && c->no_ack))
         store_entry(q, &e);
@@ -313,7 +340,7 @@ uint64_t lev_queue_publish_taking(struct lev_queue *q, struct lev_msg *msg)
     batch = e.batch > batch ? e.batch : batch;
     if (c)
         deliver(q, c, &e);
-    else if (dead_on_arrival(q, &e))
+    else if (e.expires_ms && dead_on_arrival(q, &e))
         expire_at_once(q, &e);
     else
         enqueue(q, &e);
@@ -329,7 +356,7 @@ void lev_queue_requeue(struct lev_queue *q, struct lev_entry *from)
         lev_msg_unref(&e.msg);
         return;
     }
-    joined(q, &e);
+    joined(q, e.msg);
     lev_entries_insert(&q->front, &e);
     lev_queue_kick(q);
 }

@@ -45,7 +45,7 @@ struct lev_queue {
     uint32_t n_consumers;
     uint32_t n_levels;
     uint16_t level; /* as in struct lev_queue_def */
-    bool limited;   /* has a TTL, a length limit or levels: publishing takes the longer way */
+    bool limited;   /* lev_queue_has_limits, or a level: publishing takes the longer way */
     bool paged, loading;
     bool squeezed; /* memory was short: front gave some of its end back to the middle */
     bool yielding; /* active is handed nothing more: another is to take over */
@@ -98,6 +98,8 @@ struct lev_queue *lev_queue_new(struct lev_vhost *v, const struct lev_queue_def 
 /* Puts new settings in force at once; takes what they own. Priority levels stay as they were made.
  */
 void lev_queue_apply_settings(struct lev_queue *q, struct lev_queue_settings *resolved);
+/* It has a TTL, a length limit or levels, or drops duplicates. */
+bool lev_queue_has_limits(const struct lev_queue *q);
 /* Gives a priority queue its levels, unknown to the store. */
 void lev_queue_make_levels(struct lev_queue *q);
 /* Replaces a level by one that the store knows; takes it. False when the queue has no such level.
@@ -105,8 +107,15 @@ void lev_queue_make_levels(struct lev_queue *q);
 bool lev_queue_set_level(struct lev_queue *q, struct lev_queue *level);
 /* Lets go of the levels: the queue is deleted or the vhost ends. */
 void lev_queue_drop_levels(struct lev_queue *q);
-struct lev_queue *lev_queue_ref(struct lev_queue *q);
+static inline struct lev_queue *lev_queue_ref(struct lev_queue *q)
+{
+    q->refs++;
+    return q;
+}
+
 void lev_queue_unref(struct lev_queue **q);
+/* Gives up n references. */
+void lev_queue_unref_many(struct lev_queue **q, size_t n);
 
 /* Ready messages, in memory or not. */
 static inline uint64_t lev_queue_ready(const struct lev_queue *q)
@@ -133,8 +142,14 @@ void lev_queue_dispatch(struct lev_queue *q);
 void lev_queue_kick(struct lev_queue *q);
 /* A delivery comes back to its place. Takes the entry's message reference. */
 void lev_queue_requeue(struct lev_queue *q, struct lev_entry *e);
+/* Tells those who may care that a message is finished with. Use lev_queue_settled. */
+void lev_queue_tell_settled(struct lev_queue *q, const struct lev_entry *e);
 /* A message is finished with: tells the store. Does not touch the message reference. */
-void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e);
+static inline void lev_queue_settled(struct lev_queue *q, const struct lev_entry *e)
+{
+    if (q->dest.durable || q->top->dedup || e->flags & LEV_ENTRY_SPILLED)
+        lev_queue_tell_settled(q, e);
+}
 /* The same for one that goes elsewhere, in the open batch: its end is in the same. */
 void lev_queue_moved(struct lev_queue *q, const struct lev_entry *e);
 /* The same for a message of a durable queue that is long durable and whose body of that size is not
@@ -156,8 +171,6 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e);
 void lev_queue_handed_out(struct lev_queue *q, uint64_t pos);
 
 /* --- window.c --- */
-/* False when lev_window_balance would find nothing to do; cheap. */
-bool lev_window_needs_balance(const struct lev_queue *q);
 /* Pages out what is beyond the window, spills, and asks for the next block, as needed. */
 void lev_window_balance(struct lev_queue *q);
 /* A batch became durable: what it stored can leave memory. */

@@ -64,12 +64,12 @@ struct lev_chan *lev_reply_chan(struct lev_vhost *v, struct lev_bytes name)
 void lev_reply_deliver(struct lev_vhost *v, struct lev_bytes name, struct lev_msg *msg)
 {
     struct lev_chan *ch = lev_reply_chan(v, name);
-    if (!ch || atomic_load_explicit(&ch->client->out_bytes, memory_order_relaxed) > REPLY_OUT_MAX)
+    if (!ch || lev_client_pending(ch->client) > REPLY_OUT_MAX)
         return;
-    struct lev_out *o = lev_client_push(ch->client, lev_msg_size(msg) + LEV_OUT_CONTENT_OVERHEAD);
-    o->kind = LEV_OUT_DELIVER;
-    o->channel = ch->number;
-    o->consumer = ch->reply_consumer;
-    o->tag = ++ch->last_tag;
-    o->u.msg = lev_msg_ref(msg);
+    *lev_client_push(ch->client, lev_msg_size(msg) + LEV_OUT_CONTENT_OVERHEAD) =
+        (struct lev_out){.kind = LEV_OUT_DELIVER,
+                         .channel = ch->number,
+                         .consumer = ch->reply_consumer,
+                         .tag = ++ch->last_tag,
+                         .u.msg = lev_msg_ref(msg)};
 }

@@ -110,6 +110,7 @@ struct lev_vhost *lev_vhost_new(struct lev_bytes name, struct lev_store *store,
     lev_list_init(&v->confirm_run);
     lev_list_init(&v->confirm_waiting);
     lev_list_init(&v->throttled);
+    v->queue_epoch = 1; /* no channel remembers anything of it */
     v->next_batch = 1;
     v->open = lev_batch_new(v->next_batch++);
     return v;
@@ -156,6 +157,12 @@ struct lev_bytes lev_vhost_name(const struct lev_vhost *v)
 struct lev_topology *lev_vhost_topology(struct lev_vhost *v)
 {
     return v->topology;
+}
+
+void lev_vhost_read_clock(struct lev_vhost *v)
+{
+    v->now = v->now_ms();
+    v->now_up_s = (uint32_t)((v->now + 999) / 1000);
 }
 
 void lev_vhost_lock(struct lev_vhost *v)

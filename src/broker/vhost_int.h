@@ -47,6 +47,7 @@ struct lev_vhost {
     uint64_t consumer_timeout_ms; /* of queues that set none; LEV_UNLIMITED: none */
     uint64_t patrol_ms;           /* between two looks at them */
     uint64_t now;                 /* of this run; 0: not asked for yet */
+    uint32_t now_up_s;            /* the same in seconds, rounded up */
     struct lev_dead *dead;        /* deaths of this run, to be routed */
     size_t n_dead, cap_dead;
     struct lev_dead *dying;    /* the one being routed, or NULL */
@@ -84,12 +85,32 @@ struct lev_vhost {
     size_t n_consumers, n_channels, n_clients;
 };
 
+void lev_vhost_read_clock(struct lev_vhost *v);
+
 /* Wall clock in ms, read once a run. */
 static inline uint64_t lev_vhost_now(struct lev_vhost *v)
 {
     if (!v->now)
-        v->now = v->now_ms();
+        lev_vhost_read_clock(v);
     return v->now;
+}
+
+/* The same in seconds, rounded up. */
+static inline uint32_t lev_vhost_now_up_s(struct lev_vhost *v)
+{
+    if (!v->now)
+        lev_vhost_read_clock(v);
+    return v->now_up_s;
+}
+
+/* The backlog may be so long that publishers have to wait, or messages to leave memory. False for
+ * nearly every queue; cheap. */
+static inline bool lev_queue_crowded(const struct lev_queue *q)
+{
+    const struct lev_vhost *v = q->vhost;
+    return q->paged || q->front.len > v->windows.max / 2 ||
+           q->front.bytes > v->windows.max_bytes / 2 || v->memory > v->windows.pressure ||
+           q->top != q;
 }
 
 /* --- admin.c --- */
@@ -125,8 +146,10 @@ void lev_patrol_start(struct lev_vhost *v);
 
 /* --- batch.c: the batches that are not being written yet --- */
 struct lev_batch *lev_batch_new(uint64_t id);
-/* Appends an operation and returns its index. */
+/* Appends an operation, no ENQUEUE, and returns its index. */
 uint32_t lev_vhost_op(struct lev_vhost *v, const struct lev_op *op);
+/* Appends e's ENQUEUE, with a reference of its own on the message, and notes in e where it is. */
+void lev_vhost_enqueue(struct lev_vhost *v, uint32_t queue_id, struct lev_entry *e);
 /* Takes back e's ENQUEUE or SPILL if that can be; norow leaves a NOROW settle in its place. */
 bool lev_vhost_op_cancel(struct lev_vhost *v, const struct lev_entry *e, bool norow);
 /* The next batch for the store, or NULL; see struct lev_store_client. */
@@ -136,12 +159,16 @@ bool lev_vhost_has_batch(const struct lev_vhost *v);
 /* What memory is held by that is not on stable storage yet: messages' octets and operations. */
 size_t lev_vhost_unwritten(const struct lev_vhost *v);
 void lev_marked_free(struct lev_marked *m);
-/* The queue's row is to be written with the open batch, if it has one. */
-void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q);
 /* The queue is told (lev_window_stored) when the open batch is durable. */
 void lev_vhost_watch(struct lev_vhost *v, struct lev_queue *q);
 uint32_t lev_vhost_take_queue_id(struct lev_vhost *v);
 void lev_vhost_use_queue_id(struct lev_vhost *v, uint32_t id);
 void lev_vhost_drop_queue_id(struct lev_vhost *v, uint32_t id);
+/* The queue's row is to be written with the open batch, if it has one. */
+static inline void lev_vhost_mark(struct lev_vhost *v, struct lev_queue *q)
+{
+    if (q->dest.durable && q->mark_batch != v->open->id)
+        lev_vhost_watch(v, q);
+}
 
 #endif

@@ -220,23 +220,14 @@ static void read_ahead(struct lev_queue *q, const struct lev_windows *limits)
     v->store->ops->read(v->store, r);
 }
 
-bool lev_window_needs_balance(const struct lev_queue *q)
-{
-    const struct lev_windows *w = &q->vhost->windows;
-    return q->paged || q->front.len > w->max / PRESSURE_SHRINK ||
-           q->front.bytes > w->max_bytes / PRESSURE_SHRINK;
-}
-
 void lev_window_balance(struct lev_queue *q)
 {
-    if (!q->paged && !lev_window_needs_balance(q)) {
-        lev_entries_shrink(&q->front);
-        return;
-    }
     struct lev_windows l = limits_of(q);
     if (!q->paged) {
-        if (q->front.len <= l.max && q->front.bytes <= l.max_bytes)
+        if (q->front.len <= l.max && q->front.bytes <= l.max_bytes) {
+            lev_entries_shrink(&q->front);
             return;
+        }
         begin_paging(q, &l);
         if (!q->paged)
             return;

@@ -37,7 +37,7 @@ static bool split_bcc(struct lev_parts *p)
 
 struct lev_bytes lev_parts_props(const struct lev_msg *m)
 {
-    return lev_bytes(lev_msg_props(m).ptr, (size_t)m->props_len + m->bcc_len);
+    return lev_bytes(lev_msg_props(m).ptr, m->head_len - m->exchange_len - m->key_len);
 }
 
 bool lev_parts_get(sqlite3_stmt *st, struct lev_parts *p)
@@ -78,7 +78,7 @@ size_t lev_parts_size(const struct lev_parts *p)
 
 uint64_t lev_parts_flags(const struct lev_msg *m)
 {
-    return (uint64_t)m->bcc_len << LEV_ROW_BCC_SHIFT |
+    return (uint64_t)lev_msg_bcc(m).len << LEV_ROW_BCC_SHIFT |
            (uint64_t)m->priority << LEV_ROW_PRIORITY_SHIFT |
            (m->persistent ? (uint64_t)LEV_ROW_PERSISTENT : 0) |
            (m->dead_lettered ? (uint64_t)LEV_ROW_DEAD_LETTERED : 0);

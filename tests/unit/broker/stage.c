@@ -276,6 +276,7 @@ void stage_check(struct stage *s)
     LEV_MAP_EACH(slot, &s->v->queues)
     {
         const struct lev_queue *q = slot->value;
+        ck_assert(q->limited == lev_queue_has_limits(q));
         for (unsigned i = 0; i < q->n_levels; i++)
             memory += check_queue(s, q->levels[i]);
     }

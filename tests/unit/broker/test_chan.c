@@ -57,6 +57,62 @@ START_TEST(multiple_takes_all_below)
 }
 END_TEST
 
+START_TEST(multiple_counts_for_each)
+{
+    peer_declare(a, "r", "");
+    peer_qos(b, 1, 2, false);
+    peer_consume(b, 1, "q", "x", "", 0);
+    peer_consume(b, 1, "r", "y", "", 0);
+    peer_send(a, "q", "ab", "p");
+    peer_send(a, "r", "cd", "");
+    peer_send(a, "q", "efg", "");
+    peer_send(a, "r", "h", "");
+    peer_get(b, 1, "q", false);
+    peer_ack(b, 1, 2); /* a hole */
+    peer_settle(b, 1, 5, true, LEV_SETTLE_ACK);
+    peer_expect(b, "x:1=a x:2=b y:3=c y:4=d get:5=e,2 x:6=f x:7=g y:8=h");
+    ck_assert_uint_eq(stage_unacked(&st, "q"), 2);
+    ck_assert_uint_eq(stage_unacked(&st, "r"), 1);
+    peer_cancel(b, 1, "x");
+    peer_settle(b, 1, 8, true, LEV_SETTLE_REJECT);
+    ck_assert_uint_eq(stage_unacked(&st, "q") + stage_ready(&st, "q"), 0);
+    ck_assert_uint_eq(stage_unacked(&st, "r"), 0);
+    ck_assert_uint_eq(b->ch[1].n_unacked + b->ch[1].n_unacked_consumed, 0);
+    peer_send(a, "r", "ij", "");
+    peer_expect(b, "y:9=i y:10=j");
+}
+END_TEST
+
+START_TEST(multiple_opens_the_channels_window)
+{
+    peer_declare(a, "r", "");
+    peer_qos(b, 1, 3, true);
+    peer_consume(b, 1, "q", "x", "", 0);
+    peer_consume(b, 1, "r", "y", "", 0);
+    peer_send(a, "q", "abcd", "");
+    peer_send(a, "r", "ef", "");
+    peer_expect(b, "x:1=a x:2=b x:3=c");
+    peer_settle(b, 1, 2, true, LEV_SETTLE_ACK);
+    peer_expect(b, "x:4=d y:5=e");
+    peer_settle(b, 1, 0, true, LEV_SETTLE_ACK);
+    peer_expect(b, "y:6=f");
+}
+END_TEST
+
+START_TEST(multiple_over_a_deleted_queue)
+{
+    peer_declare(a, "r", "");
+    peer_consume(b, 1, "r", "y", "", 0);
+    peer_consume(b, 1, "q", "x", "", 0);
+    peer_send(a, "r", "ab", "");
+    peer_send(a, "q", "c", "");
+    peer_delete(a, "r", "");
+    peer_expect(b, "y:1=a y:2=b x:3=c cancel:y");
+    ck_assert_int_eq(peer_settle(b, 1, 3, true, LEV_SETTLE_ACK), 0);
+    ck_assert_uint_eq(stage_unacked(&st, "q"), 0);
+}
+END_TEST
+
 START_TEST(tags_go_on_over_consumers_and_gets)
 {
     peer_send(a, "q", "abcd", "");
@@ -236,6 +292,33 @@ START_TEST(bytes_stand_in_line)
 }
 END_TEST
 
+/* What the outbox holds counts before the socket has it. */
+START_TEST(output_counts_from_the_outbox_on)
+{
+    size_t each;
+    st.pad = 100 * 1024;
+    peer_consume(b, 1, "q", "x", "n", 0);
+    peer_send(a, "q", "a", "");
+    each = lev_client_pending(&b->client);
+    ck_assert_uint_gt(each, st.pad);
+    ck_assert_uint_eq(b->client.out_bytes, 0);
+    b->stalled = true;
+    peer_drain(b);
+    peer_send(a, "q", "b", "");
+    ck_assert_uint_eq(b->client.out_bytes, each);
+    ck_assert_uint_eq(lev_client_pending(&b->client), 2 * each);
+    peer_unstall(b); /* the first */
+    peer_send(a, "q", "cdefghijklm", "");
+    ck_assert(b->client.parked); /* nothing of it was taken yet */
+    ck_assert_uint_eq(b->client.out_bytes, 0);
+    ck_assert_uint_eq(stage_ready(&st, "q"), 1);
+    peer_expect(b, "x:1=a x:2=b x:3=c x:4=d x:5=e x:6=f x:7=g x:8=h x:9=i x:10=j x:11=k x:12=l "
+                   "x:13=m");
+    ck_assert(!b->client.parked);
+    ck_assert_uint_eq(lev_client_pending(&b->client), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("broker_chan");
@@ -243,6 +326,9 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, unknown_tags);
     tcase_add_test(tc, multiple_takes_all_below);
+    tcase_add_test(tc, multiple_counts_for_each);
+    tcase_add_test(tc, multiple_opens_the_channels_window);
+    tcase_add_test(tc, multiple_over_a_deleted_queue);
     tcase_add_test(tc, tags_go_on_over_consumers_and_gets);
     tcase_add_test(tc, memory_follows_what_is_outstanding);
     tcase_add_test(tc, a_large_list_with_holes);
@@ -259,6 +345,7 @@ static Suite *suite(void)
     tcase_add_test(tc, one_word_until_it_is_taken);
     tcase_add_test(tc, a_cancelled_consumer_lives_until_its_deliveries_are_read);
     tcase_add_test(tc, bytes_stand_in_line);
+    tcase_add_test(tc, output_counts_from_the_outbox_on);
     suite_add_tcase(s, tc);
     return s;
 }

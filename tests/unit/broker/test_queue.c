@@ -35,6 +35,34 @@ START_TEST(fifo)
 }
 END_TEST
 
+/* A channel remembers the queue it published to last. */
+START_TEST(the_same_name_is_the_same_queue)
+{
+    peer_send(a, "q", "ab", "");
+    peer_declare(a, "r", "");
+    peer_fanout(a, "fan");
+    peer_bind(a, "fan", "r");
+    peer_send(a, "q", "c", "");
+    peer_publish(a, 1, "", "r", "d", "");
+    peer_publish(a, 1, "fan", "r", "e", "");
+    peer_publish(a, 1, "", "q", "f", "");
+    peer_publish(a, 1, "fan", "q", "g", "");
+    ck_assert_uint_eq(stage_ready(&st, "q"), 4);
+    ck_assert_uint_eq(stage_ready(&st, "r"), 3);
+    peer_send(a, "q", "h", "");
+    peer_delete(a, "q", "");
+    peer_publish(a, 1, "", "q", "i", "m");
+    peer_expect(a, "return=i");
+    peer_declare(a, "q", "d");
+    peer_send(a, "q", "jk", "m");
+    ck_assert_uint_eq(stage_ready(&st, "q"), 2);
+    peer_tx_select(a, 1);
+    peer_send(a, "q", "l", "m");
+    ck_assert_uint_eq(stage_ready(&st, "q"), 2); /* waits for the commit */
+    peer_expect(a, "");
+}
+END_TEST
+
 START_TEST(consumers_take_turns)
 {
     peer_consume(b, 1, "q", "x", "", 0);
@@ -480,6 +508,7 @@ static Suite *suite(void)
     TCase *tc = tcase_create("order");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, fifo);
+    tcase_add_test(tc, the_same_name_is_the_same_queue);
     tcase_add_test(tc, consumers_take_turns);
     tcase_add_test(tc, turns_over_a_backlog);
     tcase_add_test(tc, priority_goes_first);
