@@ -14,9 +14,7 @@ void lev_assembly_reset(struct lev_assembly *as)
     if (as->names_owned)
         lev_bytes_free(&as->names);
     lev_msg_unref(&as->msg);
-    if (as->extra)
-        free(as->extra->keys);
-    free(as->extra);
+    lev_publish_extra_free(&as->extra);
     *as = (struct lev_assembly){0};
 }
 
@@ -84,25 +82,19 @@ static void complete(struct lev_channel *ch)
 static bool start_message(struct lev_channel *ch, struct lev_bytes props, struct lev_error *err)
 {
     struct lev_assembly *as = &ch->as;
-    struct lev_content_plan plan;
-    bool ok = lev_content_plan(ch, props, &plan) == 0;
-    if (ok && as->body_size <= ch->conn->sl->layer->config.max_message_size) {
-        as->msg = lev_msg_new_bcc(as->exchange, as->key, plan.props, lev_buf_view(&plan.bcc_keys),
-                                  (uint32_t)as->body_size);
-        if (as->msg) {
-            lev_content_apply(&plan, as->msg);
-            as->extra = plan.extra;
-            plan.extra = NULL;
-        } else {
-            ok = false;
-        }
-    }
-    lev_content_plan_deinit(&plan);
-    if (!ok) {
+    bool fits = as->body_size <= ch->conn->sl->layer->config.max_message_size;
+    as->msg = lev_content_message(ch, as->exchange, as->key, props,
+                                  fits ? (uint32_t)as->body_size : 0, &as->extra);
+    if (!as->msg) {
         err->code = LEV_INTERNAL_ERROR;
         err->text[0] = 0;
+        return false;
     }
-    return ok;
+    if (!fits) {
+        lev_msg_unref(&as->msg);
+        lev_publish_extra_free(&as->extra);
+    }
+    return true;
 }
 
 bool lev_assembly_header(struct lev_channel *ch, struct lev_bytes payload, struct lev_error *err,

@@ -3,15 +3,9 @@
 #include "base/mem.h"
 #include "broker/publish.h"
 #include "broker/topology.h"
-#include "session/loop.h"
+#include "session/content.h"
 
 /* --- applying --- */
-
-static void free_extra(struct lev_publish_extra *x)
-{
-    free(x->keys);
-    free(x);
-}
 
 static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_error *err)
 {
@@ -65,7 +59,7 @@ static void release(struct lev_command *cmd)
         return;
     lev_msg_unref(&cmd->msg);
     if (cmd->u.extra)
-        free_extra(cmd->u.extra);
+        lev_publish_extra_free(&cmd->u.extra);
 }
 
 static void apply(struct lev_conn *c, struct lev_command *cmd)

@@ -10,21 +10,40 @@
 
 #define EXPIRATION_MAX UINT64_C(315360000000)
 
-static struct lev_publish_extra *extra_of(struct lev_content_plan *plan)
+/* What raw properties come to. */
+struct plan {
+    struct lev_bytes props; /* as to be stored: the raw ones, or those in rewritten */
+    struct lev_buf rewritten;
+    struct lev_buf bcc_keys; /* packed, for the message */
+    uint8_t persistent, priority;
+    uint64_t expiration_ms;
+    struct lev_publish_extra *extra; /* owned until taken; keys still unset */
+    struct lev_bytes cc, bcc;        /* raw arrays of additional keys */
+};
+
+void lev_publish_extra_free(struct lev_publish_extra **x)
+{
+    if (*x)
+        free((*x)->keys);
+    free(*x);
+    *x = NULL;
+}
+
+static struct lev_publish_extra *extra_of(struct plan *plan)
 {
     if (!plan->extra)
         plan->extra = lev_xcalloc(1, sizeof(*plan->extra));
     return plan->extra;
 }
 
-static struct lev_error *error_of(struct lev_content_plan *plan)
+static struct lev_error *error_of(struct plan *plan)
 {
     struct lev_publish_extra *x = extra_of(plan);
     x->has_error = true;
     return &x->error;
 }
 
-static bool failed(const struct lev_content_plan *plan)
+static bool failed(const struct plan *plan)
 {
     return plan->extra && plan->extra->has_error;
 }
@@ -36,7 +55,7 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
-static void bad_expiration(struct lev_content_plan *plan, struct lev_bytes s, const char *why)
+static void bad_expiration(struct plan *plan, struct lev_bytes s, const char *why)
 {
     lev_fail(error_of(plan), LEV_PRECONDITION_FAILED, "invalid expiration '%.*s': %s", LEV_FMT(s),
              why);
@@ -44,7 +63,7 @@ static void bad_expiration(struct lev_content_plan *plan, struct lev_bytes s, co
 
 /* What follows the number, as Erlang prints a string: quoted when printable, else a list of octets.
  */
-static void leftover(struct lev_content_plan *plan, struct lev_bytes s, size_t from)
+static void leftover(struct plan *plan, struct lev_bytes s, size_t from)
 {
     char why[1100];
     size_t n = 0;
@@ -63,7 +82,7 @@ static void leftover(struct lev_content_plan *plan, struct lev_bytes s, size_t f
     bad_expiration(plan, s, why);
 }
 
-static void read_expiration(struct lev_content_plan *plan, struct lev_bytes s)
+static void read_expiration(struct plan *plan, struct lev_bytes s)
 {
     char why[300];
     size_t i = s.len > 1 && (s.ptr[0] == '-' || s.ptr[0] == '+') ? 1 : 0, first = i;
@@ -89,7 +108,7 @@ static void read_expiration(struct lev_content_plan *plan, struct lev_bytes s)
 
 /* --- CC and BCC --- */
 
-static void read_keys(struct lev_content_plan *plan, struct lev_bytes headers, const char *name,
+static void read_keys(struct plan *plan, struct lev_bytes headers, const char *name,
                       struct lev_bytes *array_r)
 {
     struct lev_value v;
@@ -136,7 +155,9 @@ static void add_keys(struct lev_bytes array, struct lev_bytes *keys, size_t *n, 
     }
 }
 
-void lev_content_apply(struct lev_content_plan *plan, struct lev_msg *m)
+/* Sets the message's fields and, where there are CC or BCC keys, the extra's keys (copied behind
+ * the array). */
+static void apply_plan(struct plan *plan, struct lev_msg *m)
 {
     m->persistent = plan->persistent;
     m->priority = plan->priority;
@@ -156,8 +177,7 @@ void lev_content_apply(struct lev_content_plan *plan, struct lev_msg *m)
 
 /* --- the whole --- */
 
-static void check_user(struct lev_channel *ch, struct lev_content_plan *plan,
-                       struct lev_bytes user_id)
+static void check_user(struct lev_channel *ch, struct plan *plan, struct lev_bytes user_id)
 {
     struct lev_conn *c = ch->conn;
     if (failed(plan) || lev_bytes_eq(user_id, c->user) ||
@@ -181,7 +201,7 @@ static void pack_keys(struct lev_bytes array, struct lev_buf *out)
     }
 }
 
-static void rewrite(struct lev_channel *ch, struct lev_content_plan *plan, struct lev_props *p)
+static void rewrite(struct lev_channel *ch, struct plan *plan, struct lev_props *p)
 {
     struct lev_buf headers;
     lev_buf_init(&headers);
@@ -197,8 +217,7 @@ static void rewrite(struct lev_channel *ch, struct lev_content_plan *plan, struc
     lev_buf_deinit(&headers);
 }
 
-static void remember(struct lev_channel *ch, const struct lev_content_plan *plan,
-                     struct lev_bytes raw)
+static void remember(struct lev_channel *ch, const struct plan *plan, struct lev_bytes raw)
 {
     bool plain =
         !plan->extra && !plan->rewritten.len && !plan->cc.ptr && plan->expiration_ms == UINT64_MAX;
@@ -211,15 +230,11 @@ static void remember(struct lev_channel *ch, const struct lev_content_plan *plan
     ch->memo_priority = plan->priority;
 }
 
-int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_content_plan *plan)
+/* Looks into raw properties. 0, or -1 when they are malformed. Deinit in any case. */
+static int make_plan(struct lev_channel *ch, struct lev_bytes raw, struct plan *plan)
 {
     struct lev_props p;
-    *plan = (struct lev_content_plan){.props = raw, .expiration_ms = UINT64_MAX};
-    if (lev_content_is_memo(ch, raw)) {
-        plan->persistent = ch->memo_persistent;
-        plan->priority = ch->memo_priority;
-        return 0;
-    }
+    *plan = (struct plan){.props = raw, .expiration_ms = UINT64_MAX};
     if (lev_props_decode(raw, &p) < 0)
         return -1;
     plan->persistent = (p.flags & LEV_PROP_DELIVERY_MODE) && p.delivery_mode == 2;
@@ -240,12 +255,48 @@ int lev_content_plan(struct lev_channel *ch, struct lev_bytes raw, struct lev_co
     return plan->rewritten.failed || plan->bcc_keys.failed ? -1 : 0;
 }
 
-void lev_content_plan_deinit(struct lev_content_plan *plan)
+static void plan_deinit(struct plan *plan)
 {
     lev_buf_deinit(&plan->rewritten);
     lev_buf_deinit(&plan->bcc_keys);
-    if (plan->extra)
-        free(plan->extra->keys);
-    free(plan->extra);
-    plan->extra = NULL;
+    lev_publish_extra_free(&plan->extra);
+}
+
+/* True when these raw properties are the ones that were found plain last time. */
+static bool is_memo(const struct lev_channel *ch, struct lev_bytes raw)
+{
+    return ch->props_memo_len == raw.len && raw.len &&
+           memcmp(ch->props_memo, raw.ptr, raw.len) == 0;
+}
+
+static struct lev_msg *plain_message(const struct lev_channel *ch, struct lev_bytes exchange,
+                                     struct lev_bytes key, struct lev_bytes props,
+                                     uint32_t body_len)
+{
+    struct lev_msg *m = lev_msg_new(exchange, key, props, body_len);
+    if (m) {
+        m->persistent = ch->memo_persistent;
+        m->priority = ch->memo_priority;
+    }
+    return m;
+}
+
+struct lev_msg *lev_content_message(struct lev_channel *ch, struct lev_bytes exchange,
+                                    struct lev_bytes key, struct lev_bytes props, uint32_t body_len,
+                                    struct lev_publish_extra **extra_r)
+{
+    struct plan plan;
+    struct lev_msg *m = NULL;
+    *extra_r = NULL;
+    if (is_memo(ch, props))
+        return plain_message(ch, exchange, key, props, body_len);
+    if (make_plan(ch, props, &plan) == 0)
+        m = lev_msg_new_bcc(exchange, key, plan.props, lev_buf_view(&plan.bcc_keys), body_len);
+    if (m) {
+        apply_plan(&plan, m);
+        *extra_r = plan.extra;
+        plan.extra = NULL;
+    }
+    plan_deinit(&plan);
+    return m;
 }

@@ -47,7 +47,7 @@ static inline bool take_body(const struct lev_channel *ch, const uint8_t *size,
 }
 
 static inline void add(struct lev_channel *ch, struct lev_msg *m, struct lev_bytes body,
-                       bool mandatory, uint32_t repeat)
+                       bool mandatory, uint32_t repeat, struct lev_publish_extra *extra)
 {
     if (body.len)
         memcpy(lev_msg_body_mut(m), body.ptr, body.len);
@@ -56,7 +56,8 @@ static inline void add(struct lev_channel *ch, struct lev_msg *m, struct lev_byt
                                                       .flag = mandatory,
                                                       .repeat = repeat,
                                                       .ch = ch,
-                                                      .msg = m};
+                                                      .msg = m,
+                                                      .u.extra = extra};
 }
 
 /* The body's size may be any. */
@@ -78,7 +79,7 @@ static size_t take_repeat(struct lev_channel *ch, const uint8_t *p, size_t n)
     struct lev_msg *m = lev_msg_with_body(r->like, (uint32_t)body.len);
     if (!m)
         return 0;
-    add(ch, m, body, r->mandatory, r->number);
+    add(ch, m, body, r->mandatory, r->number, NULL);
     return n - in.len;
 }
 
@@ -97,6 +98,7 @@ static uint32_t remember(struct lev_channel *ch, struct lev_bytes head, const ui
     }
     like->persistent = m->persistent;
     like->priority = m->priority;
+    like->expiration_ms = m->expiration_ms;
     *r = (struct lev_repeat){.like = like,
                              .number = ch->misses,
                              .len = (uint16_t)head.len,
@@ -121,15 +123,15 @@ static size_t take_other(struct lev_channel *ch, const uint8_t *p, size_t n)
     size_t head = n - in.len;
     const uint8_t *size = header.ptr + HEADER_SIZE;
     struct lev_bytes props = lev_bytes(header.ptr + HEADER_PROPS, header.len - HEADER_PROPS);
-    if (!take_body(ch, size, &in, &body) || !lev_content_is_memo(ch, props) ||
-        !lev_publish_split(method, &parts) || parts.immediate)
+    if (!take_body(ch, size, &in, &body) || !lev_publish_split(method, &parts) || parts.immediate)
         return 0;
-    struct lev_msg *m = lev_msg_new(parts.exchange, parts.key, props, (uint32_t)body.len);
+    struct lev_publish_extra *extra;
+    struct lev_msg *m =
+        lev_content_message(ch, parts.exchange, parts.key, props, (uint32_t)body.len, &extra);
     if (!m)
         return 0;
-    m->persistent = ch->memo_persistent;
-    m->priority = ch->memo_priority;
-    add(ch, m, body, parts.mandatory, remember(ch, lev_bytes(p, head), size, m, parts.mandatory));
+    uint32_t repeat = extra ? 0 : remember(ch, lev_bytes(p, head), size, m, parts.mandatory);
+    add(ch, m, body, parts.mandatory, repeat, extra);
     return n - in.len;
 }
 

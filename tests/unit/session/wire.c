@@ -5,7 +5,6 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "amqp/props.h"
 #include "auth/auth.h"
 #include "base/log.h"
 #include "broker/vhost.h"
@@ -228,12 +227,17 @@ static struct lev_frame next_frame(struct wire *w)
     return f;
 }
 
-const struct lev_method *wire_expect(struct wire *w, enum lev_method_id id)
+const struct lev_method *wire_next(struct wire *w)
 {
     struct lev_frame f = next_frame(w);
     ck_assert_int_eq(f.type, LEV_FRAME_METHOD);
     ck_assert_int_eq(lev_method_decode(f.payload, &w->m), 0);
-    ck_assert_int_eq(w->m.id, id);
+    return &w->m;
+}
+
+const struct lev_method *wire_expect(struct wire *w, enum lev_method_id id)
+{
+    ck_assert_int_eq(wire_next(w)->id, id);
     return &w->m;
 }
 
@@ -320,7 +324,9 @@ const struct lev_channel *wire_channel(const struct wire *w)
 
 void wire_put(struct lev_buf *out, const struct wire_publish *p)
 {
-    const uint8_t props[3] = {p->mode ? 0x10 : 0, 0, p->mode};
+    const struct lev_props mode = {.flags = p->mode ? LEV_PROP_DELIVERY_MODE : 0,
+                                   .delivery_mode = p->mode};
+    struct lev_buf props;
     struct lev_method m = {.id = LEV_M_BASIC_PUBLISH};
     uint16_t channel = p->channel ? p->channel : 1;
     struct lev_bytes body = lev_bytes_str(p->body ? p->body : "");
@@ -330,7 +336,10 @@ void wire_put(struct lev_buf *out, const struct wire_publish *p)
     m.u.basic_publish.mandatory = p->mandatory;
     m.u.basic_publish.immediate = p->immediate;
     lev_method_encode(out, channel, &m);
-    lev_content_header_encode(out, channel, body.len, lev_bytes(props, p->mode ? 3 : 2));
+    lev_buf_init(&props);
+    lev_props_encode(&props, p->props ? p->props : &mode);
+    lev_content_header_encode(out, channel, body.len, lev_buf_view(&props));
+    lev_buf_deinit(&props);
     if (!body.len)
         return;
     lev_frame_put_header(header, LEV_FRAME_BODY, channel, (uint32_t)body.len);

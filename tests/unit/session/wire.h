@@ -5,6 +5,7 @@
 #define LEV_TESTS_SESSION_WIRE_H
 
 #include "amqp/method.h"
+#include "amqp/props.h"
 #include "base/buf.h"
 #include "unit/auth/fake_meta.h"
 
@@ -45,7 +46,8 @@ const struct lev_method *wire_call(struct wire *w, uint16_t channel, const struc
 /* All output that was not taken yet. */
 struct lev_bytes wire_output(const struct wire *w);
 void wire_forget(struct wire *w);
-/* Takes the next method; it must be this one. */
+/* Takes the next method; and it must be this one. */
+const struct lev_method *wire_next(struct wire *w);
 const struct lev_method *wire_expect(struct wire *w, enum lev_method_id id);
 /* Takes the next delivery, whose consumer, routing key and body must be these. */
 void wire_expect_delivery(struct wire *w, const char *consumer, const char *key, const char *body);
@@ -56,6 +58,7 @@ struct wire_publish {
     const char *exchange, *key, *body; /* NULL: "" */
     uint16_t channel;                  /* 0: 1 */
     uint8_t mode;
+    const struct lev_props *props; /* in place of mode; NULL: none */
     bool mandatory, immediate;
 };
 void wire_put(struct lev_buf *out, const struct wire_publish *p);
