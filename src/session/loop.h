@@ -105,11 +105,12 @@ int lev_on_tx_method(struct lev_channel *ch, const struct lev_method *m, struct 
 /* 403 unless the user may; name '' is the default exchange when exchange. */
 int lev_permit(struct lev_channel *ch, int perm, bool exchange, struct lev_bytes name,
                struct lev_error *err);
-/* What the channel's last publish was permitted still is. */
-bool lev_permit_is_fresh(const struct lev_channel *ch);
 /* The same for publishing, with the channel's memory of the last exchange. */
 int lev_permit_publish(struct lev_channel *ch, struct lev_bytes exchange, struct lev_error *err);
-/* After it, where ch->topics_ruled: 403 unless all keys are allowed as topics of the exchange. */
+/* What it said last still holds: no permission has changed since. */
+bool lev_permit_is_fresh(const struct lev_channel *ch);
+/* After lev_permit_publish, where ch->topics_ruled: 403 unless all keys are allowed as topics of
+ * the exchange. */
 int lev_permit_topics(struct lev_channel *ch, struct lev_bytes exchange,
                       const struct lev_bytes *keys, size_t n_keys, struct lev_error *err);
 /* What binding and unbinding ask: write at the destination, read at the source, and its topic. */
