@@ -48,6 +48,23 @@ static inline long lev_frame_decode(const uint8_t *p, size_t n, uint32_t limit,
     return (long)size + LEV_FRAME_OVERHEAD;
 }
 
+/* Takes a frame of this type and channel off the front of *in, when one is there that is whole, in
+ * order and no longer than limit (nor than 2^24 octets). Else false, and *in is as it was. */
+static inline bool lev_frame_take(struct lev_bytes *in, uint8_t type, uint16_t channel,
+                                  uint32_t limit, struct lev_bytes *payload_r)
+{
+    /* type, channel, and the first octet of the size, which is 0 */
+    uint32_t begin = (uint32_t)type << 24 | (uint32_t)channel << 8;
+    if (in->len < LEV_FRAME_OVERHEAD || lev_get32(in->ptr) != begin)
+        return false;
+    size_t size = lev_get32(in->ptr + 3), room = in->len - LEV_FRAME_OVERHEAD;
+    if (size > limit || size > room || in->ptr[7 + size] != LEV_FRAME_END)
+        return false;
+    *payload_r = lev_bytes(in->ptr + 7, size);
+    *in = lev_bytes(in->ptr + LEV_FRAME_OVERHEAD + size, room - size);
+    return true;
+}
+
 /* Writes the 7 octets of a frame's header. */
 static inline void lev_frame_put_header(uint8_t *p, uint8_t type, uint16_t channel, uint32_t size)
 {

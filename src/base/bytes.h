@@ -33,6 +33,31 @@ static inline struct lev_bytes lev_bytes_str(const char *s)
     return (struct lev_bytes){(const uint8_t *)s, s ? strlen(s) : 0};
 }
 
+/* The first and the last k of n octets, k <= n <= 2 k. k is a constant. */
+static inline void lev_move_ends(uint8_t *to, const uint8_t *from, size_t n, size_t k)
+{
+    memcpy(to, from, k);
+    memcpy(to + n - k, from + n - k, k);
+}
+
+/* memcpy, for what is mostly short: in place, by two moves that may overlap. */
+static inline void lev_copy(uint8_t *to, const uint8_t *from, size_t n)
+{
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n >= 16) {
+        lev_move_ends(to, from, n, 16);
+    } else if (n >= 8) {
+        lev_move_ends(to, from, n, 8);
+    } else if (n >= 4) {
+        lev_move_ends(to, from, n, 4);
+    } else if (n) {
+        to[0] = from[0];
+        to[n / 2] = from[n / 2];
+        to[n - 1] = from[n - 1];
+    }
+}
+
 static inline bool lev_bytes_eq(struct lev_bytes a, struct lev_bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);

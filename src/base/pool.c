@@ -36,6 +36,7 @@ enum {
     STEP = 64,              /* classes are multiples of it */
     CLASSES = 24,           /* up to 1536 octets */
     MAGAZINE = 128,         /* blocks that change hands at once */
+    FULL = 2 * MAGAZINE,    /* so many free blocks of a class a thread does not keep */
     DEPOT_OCTETS = 8 << 20, /* free memory that the depot keeps per class */
     HUGE_MIN = 4 << 20,     /* blocks from here on are huge.c's */
 };
@@ -51,7 +52,7 @@ struct magazine {
     unsigned n;
 };
 
-/* A thread's free blocks: never more than two magazines a class. */
+/* A thread's free blocks. */
 struct cache {
     struct magazine classes[CLASSES];
 };
@@ -129,7 +130,16 @@ static void give_chain(struct depot *d, struct block *b, size_t size)
     free_chain(b);
 }
 
-void *lev_pool_alloc(size_t size)
+static inline struct block *take(struct magazine *m)
+{
+    struct block *b = m->free;
+    m->free = b->next;
+    m->n--;
+    return b;
+}
+
+/* For a block that is too large for a class, or whose class has no free one here. */
+static __attribute__((noinline)) void *alloc_slowly(size_t size)
 {
     size_t class = (size + STEP - 1) / STEP;
     if (class > CLASSES)
@@ -138,13 +148,24 @@ void *lev_pool_alloc(size_t size)
     if (!m->free) {
         m->free = take_chain(&depots[class - 1]);
         m->n = m->free ? MAGAZINE : 0;
-        if (!m->free)
-            return malloc(class * STEP);
     }
-    struct block *b = m->free;
-    m->free = b->next;
-    m->n--;
-    return b;
+    return m->free ? take(m) : malloc(class * STEP);
+}
+
+void *lev_pool_alloc(size_t size)
+{
+    size_t class = (size + STEP - 1) / STEP;
+    struct cache *c = mine;
+    if (!c || class > CLASSES || !c->classes[class - 1].free)
+        return alloc_slowly(size);
+    return take(&c->classes[class - 1]);
+}
+
+static inline void put(struct magazine *m, struct block *b)
+{
+    b->next = m->free;
+    m->free = b;
+    m->n++;
 }
 
 /* Splits the newest MAGAZINE blocks off and gives them to the depot. */
@@ -159,22 +180,30 @@ static void overflow(struct magazine *m, size_t class)
     give_chain(&depots[class - 1], chain, class * STEP);
 }
 
+/* For a block that is too large for a class, or whose class has too many here. */
+static __attribute__((noinline)) void free_slowly(void *p, size_t size)
+{
+    size_t class = (size + STEP - 1) / STEP;
+    if (size >= HUGE_MIN) {
+        lev_huge_free(p);
+    } else if (class > CLASSES) {
+        free(p);
+    } else {
+        struct magazine *m = &cache()->classes[class - 1];
+        put(m, p);
+        if (m->n == FULL)
+            overflow(m, class);
+    }
+}
+
 void lev_pool_free(void *p, size_t size)
 {
     size_t class = (size + STEP - 1) / STEP;
-    if (class > CLASSES) {
-        if (size < HUGE_MIN)
-            free(p);
-        else
-            lev_huge_free(p);
-        return;
-    }
-    struct magazine *m = &cache()->classes[class - 1];
-    struct block *b = p;
-    b->next = m->free;
-    m->free = b;
-    if (++m->n == 2 * MAGAZINE)
-        overflow(m, class);
+    struct cache *c = mine;
+    if (!c || class > CLASSES || c->classes[class - 1].n == FULL - 1)
+        free_slowly(p, size);
+    else
+        put(&c->classes[class - 1], p);
 }
 
 #endif

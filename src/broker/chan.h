@@ -86,6 +86,7 @@ struct lev_tx {
 struct lev_route_memo {
     uint64_t epoch; /* queue is good while this is the vhost's queue_epoch */
     struct lev_queue *queue;
+    bool current; /* the channel's last publish went there by its name */
 };
 
 struct lev_chan {

@@ -80,6 +80,19 @@ struct lev_msg *lev_msg_copy(const struct lev_msg *m, struct lev_bytes exchange,
     return c;
 }
 
+struct lev_msg *lev_msg_with_body(const struct lev_msg *m, uint32_t body_len)
+{
+    size_t head = lev_msg_size(m);
+    struct lev_msg *c = lev_pool_alloc(head + body_len);
+    if (!c)
+        return NULL;
+    memcpy(c, m, head);
+    atomic_init(&c->refs, 1);
+    c->body_len = body_len;
+    LIVE_ADD(1);
+    return c;
+}
+
 struct lev_bytes lev_msg_headers(const struct lev_msg *m)
 {
     struct lev_bytes raw = lev_msg_props(m);

@@ -37,6 +37,10 @@ struct lev_msg *lev_msg_new_bcc(struct lev_bytes exchange, struct lev_bytes key,
 struct lev_msg *lev_msg_copy(const struct lev_msg *m, struct lev_bytes exchange,
                              struct lev_bytes key, struct lev_bytes props, struct lev_bytes bcc);
 
+/* m, whose body is empty, again: with one reference and room for a body. NULL when memory is out.
+ */
+struct lev_msg *lev_msg_with_body(const struct lev_msg *m, uint32_t body_len);
+
 /* Drops the last reference's memory. Use lev_msg_unref. */
 void lev_msg_destroy(struct lev_msg *m);
 

@@ -22,16 +22,18 @@ void lev_publish_return(struct lev_chan *ch, struct lev_msg *msg)
 
 /* The queue that the channel's last message went to by its name, if this one goes there, too, and
  * nothing is to be checked. */
-static struct lev_queue *same_queue(const struct lev_chan *ch, const struct lev_publish *p)
+static struct lev_queue *same_queue(struct lev_chan *ch, const struct lev_publish *p)
 {
+    struct lev_route_memo *r = &ch->memo;
     const struct lev_msg *m = p->msg;
-    struct lev_queue *q = ch->memo.queue;
-    if (ch->memo.epoch != ch->client->vhost->queue_epoch || m->exchange_len || p->n_keys != 1 ||
-        p->content_error || p->wants_reply || ch->tx_mode ||
-        !lev_bytes_eq(lev_msg_key(m), q->dest.name))
+    if (r->epoch != ch->client->vhost->queue_epoch || p->n_keys != 1 || p->content_error ||
+        p->wants_reply || ch->tx_mode)
         return NULL;
-    LEV_CHECK(lev_map_get(&q->vhost->queues, lev_msg_key(m)) == q);
-    return q;
+    if (!p->alike)
+        r->current = !m->exchange_len && lev_bytes_eq(lev_msg_key(m), r->queue->dest.name);
+    LEV_CHECK(!r->current || (!m->exchange_len &&
+                              lev_map_get(&r->queue->vhost->queues, lev_msg_key(m)) == r->queue));
+    return r->current ? r->queue : NULL;
 }
 
 /* --- the checks, in RabbitMQ's order --- */
@@ -120,6 +122,7 @@ static __attribute__((noinline)) int publish_routed(struct lev_chan *ch, struct 
 {
     struct lev_vhost *v = ch->client->vhost;
     struct lev_exchange *x = checked_exchange(ch, p, err);
+    ch->memo.current = false;
     if (!x || check_content(ch, p, err) < 0)
         return -1;
     bool direct = p->msg->exchange_len == 0;
@@ -135,7 +138,7 @@ static __attribute__((noinline)) int publish_routed(struct lev_chan *ch, struct 
     const struct lev_route *r =
         lev_vhost_route(v, x, p->msg, p->keys, p->n_keys, lev_msg_headers(p->msg));
     if (r->n == 1 && p->n_keys == 1 && direct)
-        ch->memo = (struct lev_route_memo){v->queue_epoch, queue_of(r->dests[0])};
+        ch->memo = (struct lev_route_memo){v->queue_epoch, queue_of(r->dests[0]), true};
     if (ch->tx_mode)
         into_tx(ch, p, r);
     else

@@ -66,6 +66,11 @@ int lev_permit_topics(struct lev_channel *ch, struct lev_bytes exchange,
     return 0;
 }
 
+bool lev_permit_is_fresh(const struct lev_channel *ch)
+{
+    return ch->granted_epoch == lev_auth_epoch(ch->conn->sl->layer->config.auth);
+}
+
 int lev_permit_publish(struct lev_channel *ch, struct lev_bytes exchange, struct lev_error *err)
 {
     uint64_t epoch = lev_auth_epoch(ch->conn->sl->layer->config.auth);

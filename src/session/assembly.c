@@ -30,27 +30,6 @@ void lev_assembly_begin(struct lev_channel *ch, const struct lev_publish_parts *
     as->key = p->key;
 }
 
-bool lev_assembly_whole(struct lev_channel *ch, const struct lev_publish_parts *p,
-                        struct lev_bytes props, struct lev_bytes body)
-{
-    if (body.len > ch->conn->sl->layer->config.max_message_size || !lev_content_is_memo(ch, props))
-        return false;
-    struct lev_msg *m = lev_msg_new(p->exchange, p->key, props, (uint32_t)body.len);
-    if (!m)
-        return false;
-    m->persistent = ch->memo_persistent;
-    m->priority = ch->memo_priority;
-    if (body.len)
-        memcpy(lev_msg_body_mut(m), body.ptr, body.len);
-    struct lev_command *cmd = lev_command_add(ch->conn);
-    cmd->kind = LEV_CMD_PUBLISH;
-    cmd->ch = ch;
-    cmd->method = LEV_M_BASIC_PUBLISH;
-    cmd->flag = p->mandatory;
-    cmd->msg = m;
-    return true;
-}
-
 void lev_assembly_keep(struct lev_assembly *as)
 {
     if (!as->active || as->has_header || as->names_owned)
@@ -68,12 +47,10 @@ void lev_assembly_keep(struct lev_assembly *as)
 
 static void fail_channel(struct lev_channel *ch, uint16_t code, const char *text)
 {
-    struct lev_command *cmd = lev_command_add(ch->conn);
-    cmd->kind = LEV_CMD_FAIL;
-    cmd->ch = ch;
-    cmd->method = LEV_M_BASIC_PUBLISH;
-    cmd->u.error = lev_xmalloc(sizeof(*cmd->u.error));
-    lev_fail(cmd->u.error, code, "%s", text);
+    struct lev_error *error = lev_xmalloc(sizeof(*error));
+    lev_fail(error, code, "%s", text);
+    *lev_command_add(ch->conn) = (struct lev_command){
+        .kind = LEV_CMD_FAIL, .method = LEV_M_BASIC_PUBLISH, .ch = ch, .u.error = error};
 }
 
 static void complete(struct lev_channel *ch)
@@ -89,13 +66,12 @@ static void complete(struct lev_channel *ch)
                  (unsigned long long)max);
         fail_channel(ch, LEV_PRECONDITION_FAILED, text);
     } else {
-        struct lev_command *cmd = lev_command_add(ch->conn);
-        cmd->kind = LEV_CMD_PUBLISH;
-        cmd->ch = ch;
-        cmd->method = LEV_M_BASIC_PUBLISH;
-        cmd->flag = as->mandatory;
-        cmd->msg = as->msg;
-        cmd->u.extra = as->extra;
+        *lev_command_add(ch->conn) = (struct lev_command){.kind = LEV_CMD_PUBLISH,
+                                                          .method = LEV_M_BASIC_PUBLISH,
+                                                          .flag = as->mandatory,
+                                                          .ch = ch,
+                                                          .msg = as->msg,
+                                                          .u.extra = as->extra};
         as->msg = NULL;
         as->extra = NULL;
     }

@@ -5,32 +5,26 @@
 #include "broker/topology.h"
 #include "session/loop.h"
 
-struct lev_command *lev_command_add(struct lev_conn *c)
-{
-    struct lev_session_loop *sl = c->sl;
-    if (sl->n_cmds == LEV_RUN_COMMANDS)
-        lev_run(c, NULL, NULL);
-    struct lev_command *cmd = &sl->cmds[sl->n_cmds++];
-    *cmd = (struct lev_command){0};
-    return cmd;
-}
-
 /* --- applying --- */
 
 static void free_extra(struct lev_publish_extra *x)
 {
-    if (x)
-        free(x->keys);
+    free(x->keys);
     free(x);
 }
 
 static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_error *err)
 {
-    struct lev_publish_extra *x = cmd->u.extra;
+    const struct lev_publish_extra *x = cmd->u.extra;
     struct lev_error topic;
     struct lev_bytes key = lev_msg_key(cmd->msg);
-    struct lev_publish p = {.msg = cmd->msg, .keys = &key, .n_keys = 1, .mandatory = cmd->flag};
+    struct lev_publish p = {.msg = cmd->msg,
+                            .keys = &key,
+                            .n_keys = 1,
+                            .mandatory = cmd->flag,
+                            .alike = cmd->repeat && cmd->repeat == ch->last_repeat};
     cmd->msg = NULL;
+    ch->last_repeat = cmd->repeat;
     if (x) {
         if (x->keys) {
             p.keys = x->keys;
@@ -39,7 +33,8 @@ static int publish(struct lev_channel *ch, struct lev_command *cmd, struct lev_e
         p.wants_reply = x->wants_reply;
         p.content_error = x->has_error ? &x->error : NULL;
     }
-    if (lev_permit_publish(ch, lev_msg_exchange(p.msg), err) < 0) {
+    if (!(p.alike && lev_permit_is_fresh(ch)) &&
+        lev_permit_publish(ch, lev_msg_exchange(p.msg), err) < 0) {
         lev_msg_unref(&p.msg);
         return -1;
     }
@@ -64,11 +59,13 @@ static int apply_one(struct lev_command *cmd, struct lev_error *err)
 
 static void release(struct lev_command *cmd)
 {
-    lev_msg_unref(&cmd->msg);
-    if (cmd->kind == LEV_CMD_PUBLISH)
-        free_extra(cmd->u.extra);
-    else if (cmd->kind == LEV_CMD_FAIL)
+    if (cmd->kind == LEV_CMD_FAIL)
         free(cmd->u.error);
+    if (cmd->kind != LEV_CMD_PUBLISH)
+        return;
+    lev_msg_unref(&cmd->msg);
+    if (cmd->u.extra)
+        free_extra(cmd->u.extra);
 }
 
 static void apply(struct lev_conn *c, struct lev_command *cmd)

@@ -32,6 +32,7 @@ enum lev_conn_state {
 
 struct lev_session_loop;
 struct lev_publish_extra;
+struct lev_repeat;
 
 /* A content being put together: what a publish has brought so far. */
 struct lev_assembly {
@@ -62,6 +63,9 @@ struct lev_channel {
     uint8_t props_memo_len; /* raw properties that were found plain last time */
     uint8_t props_memo[32];
     uint8_t memo_persistent, memo_priority;
+    struct lev_repeat *repeat; /* owned; what it is likely to publish next (whole.c) */
+    uint32_t misses;           /* whole publishes that were not it */
+    uint32_t last_repeat;      /* lev_command.repeat of the last publish that was applied */
 };
 
 struct lev_conn {

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "session/loop.h"
+#include "session/whole.h"
 
 static const struct {
     const char *name;
@@ -114,5 +115,6 @@ void lev_conn_drop_channel(struct lev_conn *c, struct lev_channel *ch)
     lev_assembly_reset(&ch->as);
     lev_bytes_free(&ch->last_queue);
     lev_bytes_free(&ch->write_granted);
+    lev_repeat_free(&ch->repeat);
     free(ch);
 }

@@ -6,13 +6,18 @@
 #include "base/mem.h"
 #include "session/assembly.h"
 #include "session/stream.h"
+#include "session/whole.h"
 
 enum {
     RUN_BYTES = 64 * 1024, /* input after which a run is applied */
     SHOWN_OCTETS = 16,
     SHOWN_ARGUMENTS = 120, /* more than a reply text holds */
     IN_KEEP = 1024,
-    BASIC_PUBLISH = 60 << 16 | 40,
+    BASIC = 60 << 16, /* class and method, as they are on the wire */
+    BASIC_PUBLISH = BASIC | 40,
+    BASIC_ACK = BASIC | 80,
+    BASIC_REJECT = BASIC | 90,
+    BASIC_NACK = BASIC | 120,
     CONTENT_HEADER_MIN = 12, /* shorter ones RabbitMQ does not take for a header */
 };
 
@@ -20,11 +25,10 @@ enum {
 
 static void fail(struct lev_conn *c, const struct lev_error *err, enum lev_method_id method)
 {
-    struct lev_command *cmd = lev_command_add(c);
-    cmd->kind = LEV_CMD_FAIL;
-    cmd->method = (uint8_t)method;
-    cmd->u.error = lev_xmalloc(sizeof(*cmd->u.error));
-    *cmd->u.error = *err;
+    struct lev_error *error = lev_xmalloc(sizeof(*error));
+    *error = *err;
+    *lev_command_add(c) =
+        (struct lev_command){.kind = LEV_CMD_FAIL, .method = (uint8_t)method, .u.error = error};
     lev_run(c, NULL, NULL);
 }
 
@@ -92,34 +96,11 @@ static void fail_decode(struct lev_conn *c, struct lev_bytes payload, int rc,
     fail(c, &err, m->id);
 }
 
-static bool starts_with_id(struct lev_bytes payload, uint16_t class_id, uint16_t method_id)
-{
-    return lev_get16(payload.ptr) == class_id && lev_get16(payload.ptr + 2) == method_id;
-}
-
-/* Splits basic.publish; false when it does not look right (the general way then tells). */
-static bool split_publish(struct lev_bytes payload, struct lev_publish_parts *p_r)
-{
-    const uint8_t *p = payload.ptr + 6, *end = payload.ptr + payload.len;
-    if (end - p < 3)
-        return false;
-    p_r->exchange = lev_bytes(p + 1, *p);
-    p += 1 + p_r->exchange.len;
-    if (end - p < 2)
-        return false;
-    p_r->key = lev_bytes(p + 1, *p);
-    p += 1 + p_r->key.len;
-    if (end - p != 1)
-        return false;
-    p_r->mandatory = *p & 1;
-    p_r->immediate = *p & 2;
-    return true;
-}
-
-static bool quick_publish(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
+/* False when it does not look right. */
+static bool begin_publish(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
 {
     struct lev_publish_parts p;
-    if (!split_publish(payload, &p))
+    if (!lev_publish_split(payload, &p))
         return false;
     if (c->borrowed && c->borrowed != &ch->as)
         lev_assembly_keep(c->borrowed);
@@ -128,62 +109,33 @@ static bool quick_publish(struct lev_conn *c, struct lev_channel *ch, struct lev
     return true;
 }
 
-/* The whole of a plain publish when its header and its only body frame follow right behind it, as
- * most clients send them: straight to a command. next: the octets behind the method frame. Returns
- * how many of them were used; 0 when this is not such a publish, and the general way takes it. */
-static size_t whole_publish(struct lev_conn *c, const struct lev_frame *f, const uint8_t *next,
-                            size_t n)
-{
-    struct lev_publish_parts p;
-    struct lev_frame header = {.payload = LEV_EMPTY}, body = header;
-    struct lev_channel *ch = lev_conn_channel(c, f->channel);
-    long used = lev_frame_decode(next, n, c->frame_max, &header), used_body = 0;
-    if (!ch || ch->closing || ch->as.active || used <= 0 || header.type != LEV_FRAME_HEADER ||
-        header.channel != f->channel || header.payload.len < 14)
-        return 0;
-    const uint8_t *h = header.payload.ptr;
-    uint64_t size = lev_get64(h + 4);
-    if (lev_get32(h) != 60u << 16 || size > c->frame_max)
-        return 0;
-    if (size) {
-        used_body = lev_frame_decode(next + used, n - (size_t)used, c->frame_max, &body);
-        if (used_body <= 0 || body.type != LEV_FRAME_BODY || body.channel != f->channel ||
-            body.payload.len != size)
-            return 0;
-    }
-    if (!split_publish(f->payload, &p) || p.immediate ||
-        !lev_assembly_whole(ch, &p, lev_bytes(h + 12, header.payload.len - 12), body.payload))
-        return 0;
-    return (size_t)(used + used_body);
-}
-
 static void add_settle(struct lev_conn *c, struct lev_channel *ch, uint64_t tag, bool multiple,
                        enum lev_settle how, enum lev_method_id method)
 {
-    struct lev_command *cmd = lev_command_add(c);
-    cmd->kind = LEV_CMD_SETTLE;
-    cmd->ch = ch;
-    cmd->u.tag = tag;
-    cmd->flag = multiple;
-    cmd->how = (uint8_t)how;
-    cmd->method = (uint8_t)method;
+    *lev_command_add(c) = (struct lev_command){.kind = LEV_CMD_SETTLE,
+                                               .how = (uint8_t)how,
+                                               .method = (uint8_t)method,
+                                               .flag = multiple,
+                                               .ch = ch,
+                                               .u.tag = tag};
 }
 
-static bool quick_settle(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
+/* basic.ack, basic.nack or basic.reject: their arguments are a tag and an octet of bits. */
+static bool settle(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
 {
     if (payload.len != 13)
         return false;
     uint64_t tag = lev_get64(payload.ptr + 4);
     bool bit0 = payload.ptr[12] & 1, bit1 = payload.ptr[12] & 2;
-    switch (lev_get16(payload.ptr + 2)) {
-    case 80:
+    switch (lev_get32(payload.ptr)) {
+    case BASIC_ACK:
         add_settle(c, ch, tag, bit0, LEV_SETTLE_ACK, LEV_M_BASIC_ACK);
         return true;
-    case 90:
+    case BASIC_REJECT:
         add_settle(c, ch, tag, false, bit0 ? LEV_SETTLE_FAIL : LEV_SETTLE_REJECT,
                    LEV_M_BASIC_REJECT);
         return true;
-    case 120:
+    case BASIC_NACK:
         add_settle(c, ch, tag, bit0, bit1 ? LEV_SETTLE_REQUEUE : LEV_SETTLE_REJECT,
                    LEV_M_BASIC_NACK);
         return true;
@@ -192,15 +144,28 @@ static bool quick_settle(struct lev_conn *c, struct lev_channel *ch, struct lev_
     }
 }
 
+/* What there is most of, when all of it is there: a publish with its content, or a settlement, to a
+ * command. Returns the octets it takes; 0 when it is something else, or not as it should be. */
+static size_t quick(struct lev_conn *c, const uint8_t *p, size_t n)
+{
+    struct lev_bytes in = lev_bytes(p, n), payload;
+    if (n < LEV_FRAME_OVERHEAD + 4 || lev_get16(p + 7) != BASIC >> 16)
+        return 0;
+    struct lev_channel *ch = lev_conn_channel(c, lev_get16(p + 1));
+    if (!ch || ch->closing || ch->as.active)
+        return 0;
+    if (lev_get32(p + 7) == BASIC_PUBLISH)
+        return lev_whole_publish(ch, p, n);
+    bool taken = lev_frame_take(&in, LEV_FRAME_METHOD, ch->number, c->frame_max, &payload) &&
+                 settle(c, ch, payload);
+    return taken ? n - in.len : 0;
+}
+
 static void channel_method(struct lev_conn *c, struct lev_channel *ch, struct lev_bytes payload)
 {
     struct lev_method m = {.id = LEV_M_COUNT};
-    if (!ch->closing && lev_get16(payload.ptr) == 60) {
-        if (starts_with_id(payload, 60, 40) && quick_publish(c, ch, payload))
-            return;
-        if (quick_settle(c, ch, payload))
-            return;
-    }
+    if (!ch->closing && lev_get32(payload.ptr) == BASIC_PUBLISH && begin_publish(c, ch, payload))
+        return;
     int rc = lev_method_decode(payload, &m);
     if (rc < 0) {
         if (!ch->closing)
@@ -371,12 +336,31 @@ static void frame(struct lev_conn *c, const struct lev_frame *f)
         lev_handshake_method(c, f);
 }
 
-/* So many octets more belong to the run, which is applied when it is long enough. */
-static inline void run_on(struct lev_session_loop *sl, struct lev_conn *c, size_t octets)
+/* Takes what the input begins with: a publish, a frame, or as much of a long body frame as there
+ * is. Returns the octets used; 0 when there are too few. */
+static size_t step(struct lev_conn *c, const uint8_t *p, size_t n)
 {
-    sl->run_bytes += octets;
-    if (sl->run_bytes > RUN_BYTES && sl->n_cmds)
-        lev_run(c, NULL, NULL);
+    struct lev_frame f;
+    if (c->state == LEV_CONN_RUNNING && !c->stream_left) {
+        size_t taken = quick(c, p, n);
+        if (taken)
+            return taken;
+    }
+    if (c->state >= LEV_CONN_DROPPING)
+        return n;
+    if (c->stream_left)
+        return lev_stream_input(c, p, n);
+    if (c->state == LEV_CONN_HEADER)
+        return lev_handshake_header(c, p, n);
+    long k = lev_frame_decode(p, n, c->frame_max, &f);
+    if (k == LEV_FRAME_MORE)
+        return lev_stream_begin(c, p, n);
+    if (k < 0) {
+        bad_frame(c, &f, k, k == LEV_FRAME_BAD_END ? f.payload.ptr[f.payload.len] : 0);
+        return n;
+    }
+    frame(c, &f);
+    return (size_t)k;
 }
 
 /* Parses what is whole, and long body frames as far as they go; returns the octets used. */
@@ -385,47 +369,13 @@ static size_t parse(struct lev_conn *c, const uint8_t *p, size_t n)
     struct lev_session_loop *sl = c->sl;
     size_t used = 0;
     while (used < n && !c->stopped && !c->gone) {
-        struct lev_frame f;
-        if (c->state >= LEV_CONN_DROPPING) {
-            used = n;
+        size_t k = step(c, p + used, n - used);
+        if (!k)
             break;
-        }
-        if (c->stream_left) {
-            size_t k = lev_stream_input(c, p + used, n - used);
-            used += k;
-            run_on(sl, c, k);
-            continue;
-        }
-        if (c->state == LEV_CONN_HEADER) {
-            size_t k = lev_handshake_header(c, p + used, n - used);
-            if (!k)
-                break;
-            used += k;
-            continue;
-        }
-        long k = lev_frame_decode(p + used, n - used, c->frame_max, &f);
-        if (k == LEV_FRAME_MORE) {
-            size_t head = lev_stream_begin(c, p + used, n - used);
-            used += head;
-            if (!head)
-                break;
-            continue;
-        }
-        if (k < 0) {
-            bad_frame(c, &f, k, k == LEV_FRAME_BAD_END ? f.payload.ptr[f.payload.len] : 0);
-            used = n;
-            break;
-        }
-        used += (size_t)k;
-        sl->run_bytes += (size_t)k;
-        size_t more = 0;
-        if (c->state == LEV_CONN_RUNNING && f.type == LEV_FRAME_METHOD && f.payload.len > 8 &&
-            lev_get32(f.payload.ptr) == BASIC_PUBLISH)
-            more = whole_publish(c, &f, p + used, n - used);
-        if (more == 0)
-            frame(c, &f);
-        used += more;
-        run_on(sl, c, more);
+        used += k;
+        sl->run_bytes += k;
+        if (sl->run_bytes > RUN_BYTES && sl->n_cmds)
+            lev_run(c, NULL, NULL);
     }
     if (c->borrowed)
         lev_assembly_keep(c->borrowed);

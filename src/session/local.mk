@@ -21,4 +21,5 @@ libsession_a_SOURCES = \
 	src/session/names.c src/session/names.h \
 	src/session/output.c \
 	src/session/session.c src/session/session.h \
-	src/session/stream.c src/session/stream.h
+	src/session/stream.c src/session/stream.h \
+	src/session/whole.c src/session/whole.h

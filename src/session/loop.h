@@ -33,6 +33,7 @@ struct lev_command {
     uint8_t how;            /* enum lev_settle */
     uint8_t method;         /* enum lev_method_id */
     bool flag;              /* mandatory; multiple */
+    uint32_t repeat;        /* not 0: publishes of the channel with the same number are alike */
     struct lev_channel *ch; /* NULL: FAIL of the connection */
     struct lev_msg *msg;    /* owned */
     union {
@@ -70,7 +71,14 @@ struct lev_session_layer {
 /* Applies the commands collected for c, then method m if not NULL, in one hold of the vhost's lock;
  * then flushes the connections of this loop that got output. */
 void lev_run(struct lev_conn *c, struct lev_channel *ch, const struct lev_method *m);
-struct lev_command *lev_command_add(struct lev_conn *c);
+/* A command of c, which the caller assigns at once. */
+static inline struct lev_command *lev_command_add(struct lev_conn *c)
+{
+    struct lev_session_loop *sl = c->sl;
+    if (sl->n_cmds == LEV_RUN_COMMANDS)
+        lev_run(c, NULL, NULL);
+    return &sl->cmds[sl->n_cmds++];
+}
 
 /* --- session.c --- */
 /* Serves everything on the dirty list. */
@@ -97,6 +105,8 @@ int lev_on_tx_method(struct lev_channel *ch, const struct lev_method *m, struct 
 /* 403 unless the user may; name '' is the default exchange when exchange. */
 int lev_permit(struct lev_channel *ch, int perm, bool exchange, struct lev_bytes name,
                struct lev_error *err);
+/* What the channel's last publish was permitted still is. */
+bool lev_permit_is_fresh(const struct lev_channel *ch);
 /* The same for publishing, with the channel's memory of the last exchange. */
 int lev_permit_publish(struct lev_channel *ch, struct lev_bytes exchange, struct lev_error *err);
 /* After it, where ch->topics_ruled: 403 unless all keys are allowed as topics of the exchange. */

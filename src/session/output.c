@@ -12,7 +12,9 @@
 enum {
     /* deliveries stop at LEV_OUT_HIGH; what goes on growing are answers to what the peer sends */
     OUT_STOP = 8 << 20,
-    SMALL_HEADROOM = 2048, /* frame overhead and shortstrs of one delivery, at most */
+    /* what a content takes on the wire beyond its octets, when its body is not large: frames of
+     * 4 KiB at least, and the shortstrs of the method, at most */
+    CONTENT_ROOM = 2048,
 };
 
 /* --- raw --- */
@@ -75,8 +77,7 @@ void lev_conn_send(struct lev_conn *c, uint16_t channel, const struct lev_method
 static uint8_t *put_str(uint8_t *p, struct lev_bytes s)
 {
     *p++ = (uint8_t)s.len;
-    if (s.len)
-        memcpy(p, s.ptr, s.len);
+    lev_copy(p, s.ptr, s.len);
     return p + s.len;
 }
 
@@ -107,7 +108,7 @@ void lev_output_consumer_prefix(struct lev_consumer *k)
 static uint8_t *put_deliver(uint8_t *frame, const struct lev_out *o)
 {
     const struct lev_consumer *k = o->consumer;
-    memcpy(frame, k->prefix, k->prefix_len);
+    lev_copy(frame, k->prefix, k->prefix_len);
     uint8_t *p = frame + k->prefix_len;
     lev_put64(p, o->tag);
     p[8] = (o->flags & LEV_OUTF_REDELIVERED) != 0;
@@ -148,10 +149,9 @@ static uint8_t *put_content_header(uint8_t *frame, uint16_t channel, const struc
 {
     struct lev_bytes props = lev_msg_props(m);
     lev_frame_put_header(frame, LEV_FRAME_HEADER, channel, (uint32_t)(12 + props.len));
-    lev_put16(frame + 7, 60);
-    lev_put16(frame + 9, 0);
+    lev_put32(frame + 7, 60u << 16); /* class and weight */
     lev_put64(frame + 11, m->body_len);
-    memcpy(frame + 19, props.ptr, props.len);
+    lev_copy(frame + 19, props.ptr, props.len);
     frame[19 + props.len] = LEV_FRAME_END;
     return frame + 20 + props.len;
 }
@@ -159,49 +159,43 @@ static uint8_t *put_content_header(uint8_t *frame, uint16_t channel, const struc
 static uint8_t *put_body_frame(uint8_t *p, uint16_t channel, const uint8_t *body, size_t n)
 {
     lev_frame_put_header(p, LEV_FRAME_BODY, channel, (uint32_t)n);
-    memcpy(p + 7, body, n);
+    lev_copy(p + 7, body, n);
     p[7 + n] = LEV_FRAME_END;
     return p + 8 + n;
 }
 
-/* Method and header of a content; false when memory is out. */
-static bool put_content_start(struct lev_buf *b, const struct lev_out *o)
+/* Method and header. */
+static inline uint8_t *put_content_start(uint8_t *p, const struct lev_out *o)
 {
-    uint8_t *p = lev_buf_reserve(b, SMALL_HEADROOM + o->u.msg->props_len);
-    if (!p)
-        return false;
-    uint8_t *start = p;
-    switch (o->kind) {
-    case LEV_OUT_DELIVER:
+    if (o->kind == LEV_OUT_DELIVER)
         p = put_deliver(p, o);
-        break;
-    case LEV_OUT_GET_OK:
+    else if (o->kind == LEV_OUT_GET_OK)
         p = put_get_ok(p, o);
-        break;
-    default:
+    else
         p = put_return(p, o);
-        break;
-    }
-    p = put_content_header(p, o->channel, o->u.msg);
-    b->len += (size_t)(p - start);
-    return true;
+    return put_content_header(p, o->channel, o->u.msg);
 }
 
-/* False when memory is out. */
-static bool put_content(struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
+static bool is_large(const struct lev_msg *m)
+{
+    return m->body_len >= LEV_LARGE_BODY;
+}
+
+/* A content, but for its body where that is large. False when memory is out. */
+static bool put_content(const struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
 {
     const struct lev_msg *m = o->u.msg;
-    size_t max = c->frame_max - LEV_FRAME_OVERHEAD;
-    if (!put_content_start(b, o))
+    size_t max = c->frame_max - LEV_FRAME_OVERHEAD, left = is_large(m) ? 0 : m->body_len;
+    uint8_t *p = lev_buf_reserve(b, CONTENT_ROOM + m->props_len + left);
+    if (!p)
         return false;
-    for (size_t off = 0; off < m->body_len; off += max) {
-        size_t n = m->body_len - off < max ? m->body_len - off : max;
-        uint8_t *p = lev_buf_reserve(b, n + LEV_FRAME_OVERHEAD);
-        if (!p)
-            return false;
-        put_body_frame(p, o->channel, lev_msg_body(m).ptr + off, n);
-        b->len += n + LEV_FRAME_OVERHEAD;
-    }
+    p = put_content_start(p, o);
+    const uint8_t *body = lev_msg_body(m).ptr;
+    for (; left > max; left -= max, body += max)
+        p = put_body_frame(p, o->channel, body, max);
+    if (left)
+        p = put_body_frame(p, o->channel, body, left);
+    b->len = (size_t)(p - b->ptr);
     return true;
 }
 
@@ -220,14 +214,16 @@ static void put_cancel(struct lev_conn *c, struct lev_buf *b, const struct lev_o
         lev_method_encode(b, o->channel, &m);
 }
 
-static bool put_item(struct lev_conn *c, struct lev_buf *b, struct lev_out *o)
+static bool is_content(const struct lev_out *o)
+{
+    return o->kind == LEV_OUT_DELIVER || o->kind == LEV_OUT_GET_OK || o->kind == LEV_OUT_RETURN;
+}
+
+/* What is not a content. False when memory is out. */
+static bool put_small(struct lev_conn *c, struct lev_buf *b, const struct lev_out *o)
 {
     uint8_t *p;
     switch (o->kind) {
-    case LEV_OUT_DELIVER:
-    case LEV_OUT_GET_OK:
-    case LEV_OUT_RETURN:
-        return put_content(c, b, o);
     case LEV_OUT_CONFIRM:
         p = lev_buf_reserve(b, 32);
         if (!p)
@@ -251,14 +247,9 @@ static bool put_item(struct lev_conn *c, struct lev_buf *b, struct lev_out *o)
     }
 }
 
-/* What lev_client_push was told the item takes. */
-static size_t credit_of(const struct lev_out *o)
+static size_t small_credit(const struct lev_out *o)
 {
     switch (o->kind) {
-    case LEV_OUT_DELIVER:
-    case LEV_OUT_GET_OK:
-    case LEV_OUT_RETURN:
-        return lev_msg_size(o->u.msg) + LEV_OUT_CONTENT_OVERHEAD;
     case LEV_OUT_CONFIRM:
     case LEV_OUT_GET_EMPTY:
     case LEV_OUT_COMMIT_OK:
@@ -273,19 +264,21 @@ static size_t credit_of(const struct lev_out *o)
     }
 }
 
-static bool is_large(const struct lev_out *o)
+static void finish_answer(struct lev_out *o, size_t credit, size_t *answers)
 {
-    return (o->kind == LEV_OUT_DELIVER || o->kind == LEV_OUT_GET_OK || o->kind == LEV_OUT_RETURN) &&
-           o->u.msg->body_len >= LEV_LARGE_BODY;
+    *answers += credit;
+    lev_out_release(o);
 }
 
-/* The next item is encoded. Returns its credit. */
-static inline size_t finish_item(struct lev_conn *c, size_t *answers)
+/* The item is encoded. Returns its credit: what lev_client_push was told it takes. */
+static inline size_t finish_item(struct lev_out *o, size_t *answers)
 {
-    struct lev_out *o = &c->work.items[c->work_next++];
-    size_t credit = credit_of(o);
-    *answers += o->kind == LEV_OUT_DELIVER ? 0 : credit;
-    lev_out_release(o);
+    size_t credit =
+        is_content(o) ? lev_msg_size(o->u.msg) + LEV_OUT_CONTENT_OVERHEAD : small_credit(o);
+    if (o->kind == LEV_OUT_DELIVER)
+        lev_msg_unref(&o->u.msg);
+    else
+        finish_answer(o, credit, answers);
     return credit;
 }
 
@@ -300,12 +293,13 @@ static void forget_answers(struct lev_conn *c, size_t answers)
 static size_t encode(struct lev_conn *c, struct lev_buf *b)
 {
     size_t credit = 0, answers = 0;
-    while (c->work_next < c->work.n && b->len < LEV_SCRATCH) {
-        struct lev_out *o = &c->work.items[c->work_next];
-        if (is_large(o) || !put_item(c, b, o))
+    struct lev_out *o = c->work.items + c->work_next, *end = c->work.items + c->work.n;
+    for (; o < end && b->len < LEV_SCRATCH; o++) {
+        if (is_content(o) ? is_large(o->u.msg) || !put_content(c, b, o) : !put_small(c, b, o))
             break;
-        credit += finish_item(c, &answers);
+        credit += finish_item(o, &answers);
     }
+    c->work_next = (size_t)(o - c->work.items);
     forget_answers(c, answers);
     return credit;
 }
@@ -360,15 +354,15 @@ static void take_more(struct lev_conn *c)
  */
 static bool flush_large(struct lev_conn *c)
 {
-    const struct lev_out *o = &c->work.items[c->work_next];
+    struct lev_out *o = &c->work.items[c->work_next];
     struct lev_buf *b = &c->sl->scratch;
     size_t answers = 0;
     lev_buf_clear(b);
-    if (!put_content_start(b, o)) {
+    if (!put_content(c, b, o)) {
         lev_conn_hangup(c, true);
         return false;
     }
-    struct lev_large l = {.start = lev_bytes(b->ptr, b->len),
+    struct lev_large l = {.start = lev_buf_view(b),
                           .body = lev_msg_body(o->u.msg),
                           .channel = o->channel,
                           .frame_body = c->frame_max - LEV_FRAME_OVERHEAD,
@@ -382,7 +376,8 @@ static bool flush_large(struct lev_conn *c)
         return false;
     }
     c->large_sent = 0;
-    size_t credit = finish_item(c, &answers);
+    c->work_next++;
+    size_t credit = finish_item(o, &answers);
     forget_answers(c, answers);
     paid(c, credit);
     return true;
@@ -390,7 +385,8 @@ static bool flush_large(struct lev_conn *c)
 
 static bool flush_chunk(struct lev_conn *c)
 {
-    if (is_large(&c->work.items[c->work_next]))
+    const struct lev_out *next = &c->work.items[c->work_next];
+    if (is_content(next) && is_large(next->u.msg))
         return flush_large(c);
     struct lev_buf *b = &c->sl->scratch;
     lev_buf_clear(b);
