@@ -82,11 +82,10 @@ struct lev_tx {
     size_t bytes;
 };
 
-/* The last queue that the channel published to by its name: most publishers go on so. */
+/* The queue to which the channel's last publish went by its name: most publishers go on so. */
 struct lev_route_memo {
     uint64_t epoch; /* queue is good while this is the vhost's queue_epoch */
     struct lev_queue *queue;
-    bool current; /* the channel's last publish went there by its name */
 };
 
 struct lev_chan {

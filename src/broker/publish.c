@@ -20,20 +20,22 @@ void lev_publish_return(struct lev_chan *ch, struct lev_msg *msg)
 
 /* --- the channel's last route --- */
 
+static bool goes_to(const struct lev_publish *p, const struct lev_queue *q)
+{
+    return !p->msg->exchange_len && p->n_keys == 1 && !p->wants_reply &&
+           lev_bytes_eq(lev_msg_key(p->msg), q->dest.name);
+}
+
 /* The queue that the channel's last message went to by its name, if this one goes there, too, and
  * nothing is to be checked. */
-static struct lev_queue *same_queue(struct lev_chan *ch, const struct lev_publish *p)
+static struct lev_queue *same_queue(const struct lev_chan *ch, const struct lev_publish *p)
 {
-    struct lev_route_memo *r = &ch->memo;
-    const struct lev_msg *m = p->msg;
-    if (r->epoch != ch->client->vhost->queue_epoch || p->n_keys != 1 || p->content_error ||
-        p->wants_reply || ch->tx_mode)
+    struct lev_queue *q = ch->memo.queue;
+    if (ch->memo.epoch != ch->client->vhost->queue_epoch || p->content_error || ch->tx_mode ||
+        !(p->alike || goes_to(p, q)))
         return NULL;
-    if (!p->alike)
-        r->current = !m->exchange_len && lev_bytes_eq(lev_msg_key(m), r->queue->dest.name);
-    LEV_CHECK(!r->current || (!m->exchange_len &&
-                              lev_map_get(&r->queue->vhost->queues, lev_msg_key(m)) == r->queue));
-    return r->current ? r->queue : NULL;
+    LEV_CHECK(goes_to(p, q) && lev_map_get(&q->vhost->queues, lev_msg_key(p->msg)) == q);
+    return q;
 }
 
 /* --- the checks, in RabbitMQ's order --- */
@@ -122,7 +124,7 @@ static __attribute__((noinline)) int publish_routed(struct lev_chan *ch, struct 
 {
     struct lev_vhost *v = ch->client->vhost;
     struct lev_exchange *x = checked_exchange(ch, p, err);
-    ch->memo.current = false;
+    ch->memo = (struct lev_route_memo){0};
     if (!x || check_content(ch, p, err) < 0)
         return -1;
     bool direct = p->msg->exchange_len == 0;
@@ -138,7 +140,7 @@ static __attribute__((noinline)) int publish_routed(struct lev_chan *ch, struct 
     const struct lev_route *r =
         lev_vhost_route(v, x, p->msg, p->keys, p->n_keys, lev_msg_headers(p->msg));
     if (r->n == 1 && p->n_keys == 1 && direct)
-        ch->memo = (struct lev_route_memo){v->queue_epoch, queue_of(r->dests[0]), true};
+        ch->memo = (struct lev_route_memo){v->queue_epoch, queue_of(r->dests[0])};
     if (ch->tx_mode)
         into_tx(ch, p, r);
     else

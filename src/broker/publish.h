@@ -10,7 +10,8 @@ struct lev_publish {
     const struct lev_bytes *keys; /* routing key, then CC and BCC keys */
     size_t n_keys;
     bool mandatory;
-    bool alike;       /* exchange and routing key are those of the channel's last publish */
+    bool alike; /* exchange and key are those of the channel's last publish; it asks for nothing
+                 * else */
     bool wants_reply; /* reply-to is amq.rabbitmq.reply-to: there must be a reply consumer */
     const struct lev_error *content_error; /* what is wrong with the content, raised after the
                                             * checks of the exchange; or NULL */

@@ -151,7 +151,7 @@ static int import_global_parameter(struct item *it, void *ctx)
 /* Exchanges, queues and bindings come later; that there is a place for them is seen to now. */
 static int check_place(struct item *it, void *ctx)
 {
-    struct lev_bytes vhost;
+    struct lev_bytes vhost = LEV_EMPTY;
     return lev_def_vhost_of_(it, &vhost) < 0 ? -1 : need_vhost(it, ctx, vhost);
 }
 

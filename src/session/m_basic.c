@@ -20,7 +20,7 @@ static int start(struct lev_channel *ch, struct lev_bytes queue, const struct le
                  bool no_wait, struct lev_error *err)
 {
     struct lev_method ok = {.id = LEV_M_BASIC_CONSUME_OK};
-    struct lev_consumer *k;
+    struct lev_consumer *k = NULL;
     int rc = lev_is_reply_queue(queue) ? lev_reply_consume(&ch->chan, a, &k, err)
                                        : lev_consume(&ch->chan, queue, a, &k, err);
     if (rc < 0)
