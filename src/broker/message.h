@@ -44,9 +44,14 @@ struct lev_msg *lev_msg_with_body(const struct lev_msg *m, uint32_t body_len);
 /* Drops the last reference's memory. Use lev_msg_unref. */
 void lev_msg_destroy(struct lev_msg *m);
 
+/* The only owner needs no locked instruction, here as in lev_msg_unref: nobody else can come by a
+ * reference meanwhile. */
 static inline struct lev_msg *lev_msg_ref(struct lev_msg *m)
 {
-    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&m->refs, memory_order_relaxed) == 1)
+        atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
     return m;
 }
 
@@ -57,7 +62,6 @@ static inline void lev_msg_unref(struct lev_msg **m)
     *m = NULL;
     if (!x)
         return;
-    /* the only owner needs no locked instruction */
     if (atomic_load_explicit(&x->refs, memory_order_acquire) == 1 ||
         atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) == 1)
         lev_msg_destroy(x);

@@ -160,8 +160,6 @@ static struct lev_msg *shown_last(struct lev_entry *e)
 static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entry *e)
 {
     struct lev_chan *ch = c->chan;
-    const struct lev_list *ready = &q->top->ready_list;
-    uint8_t flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0;
     struct lev_msg *shown;
     uint64_t tag;
     lev_queue_handed_out(q, e->pos);
@@ -175,11 +173,12 @@ static void deliver(struct lev_queue *q, struct lev_consumer *c, struct lev_entr
     }
     struct lev_out *o = lev_client_push(ch->client, lev_msg_size(shown) + LEV_OUT_CONTENT_OVERHEAD);
     *o = (struct lev_out){.kind = LEV_OUT_DELIVER,
-                          .flags = flags,
+                          .flags = e->flags & LEV_ENTRY_REDELIVERED ? LEV_OUTF_REDELIVERED : 0,
                           .channel = ch->number,
                           .u.msg = shown,
                           .consumer = c,
                           .tag = tag};
+    const struct lev_list *ready = &q->top->ready_list;
     if (ready->next->next != ready) { /* round robin: behind its equals */
         lev_list_remove(&c->ready_node);
         lev_queue_link_ready(q->top, c);
