@@ -6,9 +6,7 @@
 #include "base/mem.h"
 #include "session/loop.h"
 
-enum { CLOSE_ANSWERS_MAX = 16 };
-
-enum { FRAME_MIN = 4096, FRAME_UNLIMITED = 16 << 20 /* what "no limit" means here */ };
+enum { CLOSE_ANSWERS_MAX = 16, FRAME_MIN = 4096 };
 
 /* --- protocol header (0-9-1 §4.2.2) --- */
 
@@ -103,7 +101,7 @@ static void on_start_ok(struct lev_conn *c, const struct lev_connection_start_ok
 
 static bool acceptable(uint32_t got, uint32_t ours, uint32_t min)
 {
-    return ours == 0 ? got == 0 || got >= min : got >= min && got <= ours;
+    return got >= min && got <= ours;
 }
 
 static void on_tune_ok(struct lev_conn *c, const struct lev_connection_tune_ok *m)
@@ -118,7 +116,7 @@ static void on_tune_ok(struct lev_conn *c, const struct lev_connection_tune_ok *
         lev_conn_drop_later(c);
         return;
     }
-    c->frame_max = m->frame_max ? m->frame_max : FRAME_UNLIMITED;
+    c->frame_max = m->frame_max;
     c->channel_max = m->channel_max;
     c->heartbeat_s = m->heartbeat;
     lev_conn_set_state(c, LEV_CONN_OPEN);

@@ -14,6 +14,8 @@ enum {
     IN_KEEP = 1024,
     BASIC_PUBLISH = 60 << 16 | 40,
     CONTENT_HEADER_MIN = 12, /* shorter ones RabbitMQ does not take for a header */
+    KEPT_MAX = 16 << 20,     /* payload of a frame that is kept until it is whole, however large
+                              * frame_max is: bodies are not (stream.h) */
 };
 
 /* --- failing the connection at its place in the order of commands --- */
@@ -215,7 +217,7 @@ static void channel_method(struct lev_conn *c, struct lev_channel *ch, struct le
 static void open_channel(struct lev_conn *c, uint16_t number)
 {
     struct lev_error err;
-    if (c->channel_max && c->n_channels >= c->channel_max) {
+    if (c->n_channels >= c->channel_max) {
         lev_fail(&err, LEV_NOT_ALLOWED,
                  "number of channels opened (%zu) has reached the negotiated channel_max (%u)",
                  c->n_channels, c->channel_max);
@@ -348,7 +350,7 @@ static void bad_frame(struct lev_conn *c, const struct lev_frame *f, long k, uin
     }
     if (k == LEV_FRAME_TOO_LARGE)
         snprintf(what, sizeof(what), "{frame_too_large,%zu,%u}", f->payload.len,
-                 c->frame_max - LEV_FRAME_OVERHEAD);
+                 (c->frame_max < KEPT_MAX ? c->frame_max : KEPT_MAX) - LEV_FRAME_OVERHEAD);
     else
         snprintf(what, sizeof(what), "{invalid_frame_end_marker,%u}", end);
     fail_frame(c, LEV_FRAME_ERROR, f, k == LEV_FRAME_BAD_END, what);
@@ -407,9 +409,11 @@ static size_t parse(struct lev_conn *c, const uint8_t *p, size_t n)
         if (k == LEV_FRAME_MORE) {
             size_t head = lev_stream_begin(c, p + used, n - used);
             used += head;
-            if (!head)
+            if (head)
+                continue;
+            if (n - used < 7 || f.payload.len <= KEPT_MAX)
                 break;
-            continue;
+            k = LEV_FRAME_TOO_LARGE;
         }
         if (k < 0) {
             bad_frame(c, &f, k, k == LEV_FRAME_BAD_END ? f.payload.ptr[f.payload.len] : 0);

@@ -9,8 +9,8 @@ struct lev_vhost;
 struct lev_session_layer;
 
 struct lev_session_config {
-    uint32_t frame_max;        /* 131072 */
-    uint16_t channel_max;      /* 2047 */
+    uint32_t frame_max;        /* 131072; at least 4096 */
+    uint16_t channel_max;      /* 2047; not 0 */
     uint16_t heartbeat_s;      /* 60 */
     uint32_t handshake_ms;     /* 10000 */
     uint64_t max_message_size; /* 134217728 */
