@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "broker/term.h"
 #include "session/assembly.h"
 #include "session/stream.h"
 
@@ -47,18 +48,6 @@ static void print_numbers(char *out, size_t cap, struct lev_bytes b)
     snprintf(out + n, cap - n, ">>");
 }
 
-/* Octets as Erlang prints a binary: <<"abc">> when printable, else as numbers. */
-static void print_octets(char *out, size_t cap, struct lev_bytes b)
-{
-    bool printable = b.len > 0;
-    for (size_t i = 0; i < b.len; i++)
-        printable &= b.ptr[i] >= 0x20 && b.ptr[i] < 0x7f;
-    if (printable)
-        snprintf(out, cap, "<<\"%.*s\">>", LEV_FMT(b));
-    else
-        print_numbers(out, cap, b);
-}
-
 /* "type 1, all octets = <<…>>" and what is wrong with the frame. */
 static void fail_frame(struct lev_conn *c, uint16_t code, const struct lev_frame *f, bool show,
                        const char *what)
@@ -67,7 +56,9 @@ static void fail_frame(struct lev_conn *c, uint16_t code, const struct lev_frame
     char octets[160];
     bool cut = show && f->payload.len > SHOWN_OCTETS;
     struct lev_bytes shown = lev_bytes(f->payload.ptr, cut ? SHOWN_OCTETS : f->payload.len);
-    print_octets(octets, sizeof(octets), show ? shown : LEV_EMPTY);
+    struct lev_text t;
+    lev_text_init(&t, octets, sizeof(octets));
+    lev_term_put_binary(&t, show ? shown : LEV_EMPTY);
     lev_fail(&err, code, "type %u, %s octets = %s%s%s", f->type, cut ? "first 16" : "all", octets,
              *what ? ": " : "", what);
     fail(c, &err, LEV_M_COUNT);
