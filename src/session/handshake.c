@@ -2,6 +2,7 @@
  * states and rabbitmq-compat.md section 1 for the rules. Loop thread. */
 #include "amqp/table.h"
 #include "auth/auth.h"
+#include "auth/usage.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "session/loop.h"
@@ -134,8 +135,22 @@ static void start_heartbeats(struct lev_conn *c)
     c->check_bytes_in = c->bytes_in;
 }
 
+/* Counts c as the user's; -1 when he has as many as he may. */
+static int count_connection(struct lev_conn *c, struct lev_error *err)
+{
+    struct lev_user_usage *of = lev_usage_of(c->sl->layer->config.usage, c->user);
+    uint64_t limit;
+    if (!lev_usage_take(of, LEV_USED_CONNECTIONS, &limit))
+        return lev_fail(err, LEV_NOT_ALLOWED,
+                        "connection refused for user '%.*s': user connection limit (%llu) is "
+                        "reached",
+                        LEV_FMT(c->user), (unsigned long long)limit);
+    c->usage = of;
+    return 0;
+}
+
 /* 0, or -1 when the user may not use the vhost. Lock held. */
-static int check_open(const struct lev_conn *c, const struct lev_vhost *v, struct lev_error *err)
+static int check_open(struct lev_conn *c, const struct lev_vhost *v, struct lev_error *err)
 {
     struct lev_bytes name = lev_vhost_name(v);
     const struct lev_vhost_limits *reached = lev_vhost_connections_reached(v);
@@ -144,6 +159,8 @@ static int check_open(const struct lev_conn *c, const struct lev_vhost *v, struc
                         "access to vhost '%.*s' refused for user '%.*s': connection limit (%llu) "
                         "is reached",
                         LEV_FMT(name), LEV_FMT(c->user), (unsigned long long)reached->connections);
+    if (count_connection(c, err) < 0)
+        return -1;
     if (!lev_auth_vhost(c->sl->layer->config.auth, c->user, name))
         return lev_fail(err, LEV_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%.*s'",
                         LEV_FMT(name), LEV_FMT(c->user));
@@ -163,6 +180,7 @@ static void on_open(struct lev_conn *c, const struct lev_connection_open *m)
     lev_vhost_lock(v);
     if (check_open(c, v, &err) < 0) {
         lev_vhost_unlock(v);
+        lev_conn_uncount(c);
         lev_conn_fail(c, &err, LEV_M_CONNECTION_OPEN);
         return;
     }

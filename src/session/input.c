@@ -208,6 +208,7 @@ static void channel_method(struct lev_conn *c, struct lev_channel *ch, struct le
 static void open_channel(struct lev_conn *c, uint16_t number)
 {
     struct lev_error err;
+    uint64_t limit;
     if (c->n_channels >= c->channel_max) {
         lev_fail(&err, LEV_NOT_ALLOWED,
                  "number of channels opened (%zu) has reached the negotiated channel_max (%u)",
@@ -215,7 +216,15 @@ static void open_channel(struct lev_conn *c, uint16_t number)
         fail(c, &err, LEV_M_COUNT);
         return;
     }
-    struct lev_channel *ch = lev_conn_add_channel(c, number);
+    struct lev_channel *ch = lev_conn_add_channel(c, number, &limit);
+    if (!ch) {
+        lev_fail(&err, LEV_NOT_ALLOWED,
+                 "number of channels opened for user '%.*s' has reached the maximum allowed user "
+                 "limit of (%llu)",
+                 LEV_FMT(c->user), (unsigned long long)limit);
+        fail(c, &err, LEV_M_COUNT);
+        return;
+    }
     struct lev_method m = {.id = LEV_M_CHANNEL_OPEN};
     lev_run(c, ch, &m);
 }

@@ -222,6 +222,7 @@ static void on_closed(void *conn)
     while (c->n_channels)
         lev_conn_drop_channel(c, c->channels[c->n_channels - 1]);
     free(c->channels);
+    lev_conn_uncount(c);
     lev_list_remove(&c->node);
     lev_buf_deinit(&c->in);
     lev_buf_deinit(&c->out);

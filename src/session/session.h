@@ -5,6 +5,7 @@
 #include "net/net.h"
 
 struct lev_auth;
+struct lev_usage;
 struct lev_vhost;
 struct lev_session_layer;
 
@@ -17,6 +18,7 @@ struct lev_session_config {
     const char *version;       /* reported to clients, semver */
     const char *cluster_name;  /* "rabbit@host" */
     struct lev_auth *auth;
+    struct lev_usage *usage;
     /* vhost by name, or NULL. Any thread. */
     struct lev_vhost *(*vhost)(void *ctx, struct lev_bytes name);
     void *ctx;

@@ -1,7 +1,7 @@
 # Protocol tests: a real daemon on a real socket.
 EXTRA_DIST += tests/protocol/daemon_test.sh
 EXTRA_DIST += tests/protocol/definitions_test.sh tests/protocol/definitions_client.py
-EXTRA_DIST += tests/protocol/permissions_client.py
+EXTRA_DIST += tests/protocol/permissions_client.py tests/protocol/limits_client.py
 
 check_PROGRAMS += test_server
 TESTS += test_server tests/protocol/daemon_test.sh tests/protocol/definitions_test.sh
