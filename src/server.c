@@ -259,8 +259,8 @@ static void make_session(struct lev_server *s)
 
 static int start_net(struct lev_server *s, char *err)
 {
-    s->net =
-        lev_net_new(s->config.loops, &lev_session_handler, s->session, err, LEV_SERVER_ERR_MAX);
+    s->net = lev_net_new(s->config.loops, !s->config.no_busy_wait, &lev_session_handler, s->session,
+                         err, LEV_SERVER_ERR_MAX);
     if (!s->net)
         return -1;
     lev_session_layer_attach(s->session, s->net);

@@ -40,9 +40,10 @@ struct lev_listen {
     int port;         /* 0: ephemeral */
 };
 
-/* n_loops 0: one for two CPUs. Nothing runs yet. NULL with a line in errbuf. */
-struct lev_net *lev_net_new(int n_loops, const struct lev_net_handler *h, void *ctx, char *errbuf,
-                            size_t errlen);
+/* n_loops 0: one for two CPUs. busy_wait: loops keep awake while that pays (vigil.h), if there is
+ * more than one CPU. Nothing runs yet. NULL with a line in errbuf. */
+struct lev_net *lev_net_new(int n_loops, bool busy_wait, const struct lev_net_handler *h, void *ctx,
+                            char *errbuf, size_t errlen);
 /* Binds and listens. *port_r: the real port. 0, or -1 with a line in errbuf ("cannot listen on ...:
  * Address already in use"). Before start. */
 int lev_net_listen(struct lev_net *n, const struct lev_listen *l, int *port_r, char *errbuf,

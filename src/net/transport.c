@@ -72,6 +72,7 @@ static bool read_some(struct lev_transport *t)
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct lev_transport *t = handle->data;
+    t->loop->served++;
     if (status < 0) {
         /* The socket failed; what came before that is still there to be read. */
         for (int i = 0; i < LAST_READS && read_some(t); i++)

@@ -76,6 +76,22 @@ static void expect_end(int fd)
     ck_assert_int_eq(recv(fd, &c, 1, 0), 0);
 }
 
+/* So many that a loop with a CPU to itself finds out that it may keep awake; then it is quiet, and
+ * then it ends while one more request is on its way. */
+START_TEST(test_round_trips)
+{
+    struct server *s = server_start(2, "127.0.0.1");
+    int fd = client_connect(s);
+    for (int i = 0; i < 10000; i++)
+        expect_echo(fd, "echo");
+    wait_for(&s->ticks, atomic_load(&s->ticks) + 4);
+    expect_echo(fd, "again");
+    send_all(fd, "x", 1);
+    server_stop(&s);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_one_after_another)
 {
     enum { N = 2000 };
@@ -429,7 +445,7 @@ START_TEST(test_listen_errors)
     struct server *s = server_start(1, "127.0.0.1");
     char err[256], expected[256];
     int port = 0;
-    struct lev_net *n = lev_net_new(1, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
+    struct lev_net *n = lev_net_new(1, true, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
     ck_assert_ptr_nonnull(n);
     struct lev_listen taken = {.host = "127.0.0.1", .port = s->port};
     ck_assert_int_eq(lev_net_listen(n, &taken, &port, err, sizeof(err)), -1);
@@ -501,7 +517,7 @@ START_TEST(test_never_started)
 {
     char err[256];
     int port = 0;
-    struct lev_net *n = lev_net_new(0, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
+    struct lev_net *n = lev_net_new(0, true, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
     ck_assert_ptr_nonnull(n);
     ck_assert_int_ge(lev_net_loop_count(n), 1);
     struct lev_listen l = {.host = NULL, .port = 0};
@@ -607,6 +623,7 @@ static Suite *net_suite(void)
     Suite *s = suite_create("net");
     TCase *t = tcase_create("net");
     tcase_set_timeout(t, 120);
+    tcase_add_test(t, test_round_trips);
     tcase_add_test(t, test_one_after_another);
     tcase_add_test(t, test_hundreds_at_once);
     tcase_add_test(t, test_back_pressure);
