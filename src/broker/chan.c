@@ -118,7 +118,7 @@ uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_con
                              .e = *e,
                              .since_s = (uint32_t)((lev_vhost_now(ch->client->vhost) + 999) / 1000),
                              .from_consumer = c != NULL};
-    q->unacked++;
+    lev_queue_add_unacked(q);
     ch->n_unacked++;
     if (c) {
         c->unacked++;
@@ -202,7 +202,7 @@ void lev_chan_apply(struct lev_chan *ch, struct lev_unacked *u, enum lev_settle 
     else
         lev_queue_settled(q, &u->e);
     lev_msg_unref(&u->e.msg);
-    q->unacked--;
+    lev_queue_sub_unacked(q);
     u->queue = NULL;
     ch->n_unacked--;
     if (u->from_consumer) {

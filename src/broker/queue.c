@@ -86,16 +86,14 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
 
 static void joined(struct lev_queue *level, const struct lev_entry *e)
 {
-    level->ready++;
-    level->top->ready += level->top != level;
+    lev_queue_add_ready(level, 1);
     level->top->ready_bytes += e->msg->body_len;
     level->vhost->memory += lev_msg_size(e->msg);
 }
 
 void lev_queue_left(struct lev_queue *level, const struct lev_entry *e)
 {
-    level->ready--;
-    level->top->ready -= level->top != level;
+    lev_queue_sub_ready(level, 1);
     level->top->ready_bytes -= e->msg->body_len;
     if (level->top->pace)
         lev_pace_count(level->top->pace, e->msg->body_len);
@@ -379,8 +377,7 @@ static void purge_middle(struct lev_queue *q, const struct purge_sum *sum)
                                          .queue_id = q->id,
                                          .pos = q->mid_from,
                                          .u.end = q->mid_to});
-    q->ready -= q->mid_count;
-    q->top->ready -= q->top != q ? q->mid_count : 0;
+    lev_queue_sub_ready(q, q->mid_count);
     q->top->ready_bytes -= q->mid_bytes;
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
     q->mid_from = q->mid_to = q->next_pos;

@@ -80,7 +80,8 @@ struct lev_vhost {
     bool woken;    /* the store knows that the open batch has something */
     bool failed;   /* the store cannot write */
 
-    size_t memory; /* bytes of ready messages in memory */
+    size_t memory;           /* bytes of ready messages in memory */
+    uint64_t ready, unacked; /* of all its queues: see lev_queue_add_ready */
     size_t n_consumers, n_channels, n_clients;
 };
 
@@ -90,6 +91,32 @@ static inline uint64_t lev_vhost_now(struct lev_vhost *v)
     if (!v->now)
         v->now = v->now_ms();
     return v->now;
+}
+
+/* A queue's or level's counts change; those of the vhost follow, but for deleted queues, of which
+ * lev_queue_destroy has taken it all off. Nothing else writes them. */
+static inline void lev_queue_add_ready(struct lev_queue *level, uint64_t n)
+{
+    level->ready += n;
+    level->top->ready += level->top != level ? n : 0;
+    level->vhost->ready += level->deleted ? 0 : n;
+}
+
+static inline void lev_queue_sub_ready(struct lev_queue *level, uint64_t n)
+{
+    lev_queue_add_ready(level, -n);
+}
+
+static inline void lev_queue_add_unacked(struct lev_queue *level)
+{
+    level->unacked++;
+    level->vhost->unacked += !level->deleted;
+}
+
+static inline void lev_queue_sub_unacked(struct lev_queue *level)
+{
+    level->unacked--;
+    level->vhost->unacked -= !level->deleted;
 }
 
 /* --- admin.c --- */

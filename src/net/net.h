@@ -72,8 +72,12 @@ void lev_loop_wake(struct lev_loop *l);
 ssize_t lev_transport_write(struct lev_transport *t, const struct iovec *iov, int n);
 /* Have writable called when the socket takes output again; one-shot. */
 void lev_transport_want_write(struct lev_transport *t);
-/* Stop or resume reading (back-pressure). While paused a peer's disappearance may go unnoticed. */
+/* Stop or resume reading (back-pressure). While paused a peer's reset is noticed, and closes the
+ * transport; its end of stream is not, because what came before it was not read yet. */
 void lev_transport_pause(struct lev_transport *t, bool paused);
+/* For how long the peer's system has acknowledged nothing, though something is on its way to it; 0
+ * when nothing is. */
+uint32_t lev_transport_unacked_ms(const struct lev_transport *t);
 /* Ends the connection: no more input or writable; closed follows. abort: with RST (linger 0). */
 void lev_transport_close(struct lev_transport *t, bool abort);
 

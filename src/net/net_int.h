@@ -102,6 +102,7 @@ struct lev_transport {
     int fd;
     uint8_t polled; /* events the poll handle watches */
     bool paused, want_write, closing;
+    bool ended; /* the peer's end of stream was seen while paused */
     struct endpoint peer, local;
 };
 

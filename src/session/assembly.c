@@ -122,10 +122,8 @@ static bool start_message(struct lev_channel *ch, struct lev_bytes props, struct
         }
     }
     lev_content_plan_deinit(&plan);
-    if (!ok) {
-        err->code = LEV_INTERNAL_ERROR;
-        err->text[0] = 0;
-    }
+    if (!ok)
+        lev_fail(err, LEV_INTERNAL_ERROR, "%s", "");
     return ok;
 }
 

@@ -12,7 +12,8 @@
 enum {
     /* deliveries stop at LEV_OUT_HIGH; what goes on growing are answers to what the peer sends */
     OUT_STOP = 8 << 20,
-    SMALL_HEADROOM = 2048, /* frame overhead and shortstrs of one delivery, at most */
+    SMALL_HEADROOM = 2048,          /* frame overhead and shortstrs of one delivery, at most */
+    SCRATCH_KEEP = 4 * LEV_SCRATCH, /* headers of many MiB may have made it larger */
 };
 
 /* --- raw --- */
@@ -356,14 +357,21 @@ static void take_more(struct lev_conn *c)
     lev_vhost_unlock(c->client.vhost);
 }
 
+static struct lev_buf *empty_scratch(struct lev_session_loop *sl)
+{
+    if (sl->scratch.cap > SCRATCH_KEEP)
+        lev_buf_deinit(&sl->scratch);
+    lev_buf_clear(&sl->scratch);
+    return &sl->scratch;
+}
+
 /* The next item, whose body is large, as far as the socket takes it. True when all of it is gone.
  */
 static bool flush_large(struct lev_conn *c)
 {
     const struct lev_out *o = &c->work.items[c->work_next];
-    struct lev_buf *b = &c->sl->scratch;
+    struct lev_buf *b = empty_scratch(c->sl);
     size_t answers = 0;
-    lev_buf_clear(b);
     if (!put_content_start(b, o)) {
         lev_conn_hangup(c, true);
         return false;
@@ -392,8 +400,7 @@ static bool flush_chunk(struct lev_conn *c)
 {
     if (is_large(&c->work.items[c->work_next]))
         return flush_large(c);
-    struct lev_buf *b = &c->sl->scratch;
-    lev_buf_clear(b);
+    struct lev_buf *b = empty_scratch(c->sl);
     size_t credit = encode(c, b);
     size_t done = write_now(c, b->ptr, b->len);
     if (done < b->len) {

@@ -222,6 +222,7 @@ static void on_closed(void *conn)
     while (c->n_channels)
         lev_conn_drop_channel(c, c->channels[c->n_channels - 1]);
     free(c->channels);
+    lev_conn_uncount(c);
     lev_list_remove(&c->node);
     lev_buf_deinit(&c->in);
     lev_buf_deinit(&c->out);
@@ -233,6 +234,15 @@ static void on_closed(void *conn)
 }
 
 /* --- time --- */
+
+/* Nothing came in t ms. Of a peer that is not read nothing can come; but its system acknowledges
+ * our heartbeats. */
+static bool is_silent(const struct lev_conn *c, uint64_t t)
+{
+    if (c->throttled || c->stopped)
+        return lev_transport_unacked_ms(c->transport) >= t;
+    return c->bytes_in == c->check_bytes_in;
+}
 
 static void heartbeat(struct lev_conn *c, uint64_t now)
 {
@@ -247,8 +257,7 @@ static void heartbeat(struct lev_conn *c, uint64_t now)
     if (now < c->next_check_ms)
         return;
     c->next_check_ms = now + t;
-    bool silent = c->bytes_in == c->check_bytes_in && !c->throttled && !c->stopped;
-    c->idle_checks = silent ? c->idle_checks + 1 : 0;
+    c->idle_checks = is_silent(c, t) ? c->idle_checks + 1 : 0;
     c->check_bytes_in = c->bytes_in;
     if (c->idle_checks >= 2) {
         lev_conn_log(c, "closing AMQP connection", "missed heartbeats from client");
