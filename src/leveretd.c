@@ -100,6 +100,7 @@ static void to_server_config(const struct lev_config *c, struct lev_server_liste
     out->listen = listen;
     out->n_listen = c->n_listeners;
     out->loops = c->loops;
+    out->no_busy_wait = c->no_busy_wait;
     out->frame_max = c->frame_max;
     out->channel_max = c->channel_max;
     out->heartbeat_s = c->heartbeat_s;

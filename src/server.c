@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "auth/usage.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
@@ -52,6 +53,7 @@ struct lev_server {
     int lock_fd;
     struct lev_meta *meta;
     struct lev_auth *auth;
+    struct lev_usage *usage;
     struct lev_definitions *definitions; /* while it starts */
     struct server_vhost *vhosts;
     struct lev_ticker *ticker;
@@ -145,7 +147,8 @@ static int load_users(struct lev_server *s, char *err)
                                  .no_default_user = s->definitions != NULL,
                                  .loopback_users = s->config.loopback_users};
     s->auth = lev_auth_new(s->meta, &o, err, LEV_SERVER_ERR_MAX);
-    return s->auth ? 0 : -1;
+    s->usage = lev_usage_new();
+    return s->auth ? lev_definitions_user_limits(s->meta, s->usage, err) : -1;
 }
 
 static void note_vhost(void *ctx, const struct lev_meta_vhost *m)
@@ -248,6 +251,7 @@ static void make_session(struct lev_server *s)
         .version = LEV_SERVER_RABBITMQ_VERSION,
         .cluster_name = c->cluster_name,
         .auth = s->auth,
+        .usage = s->usage,
         .vhost = find_vhost,
         .ctx = s};
     s->session = lev_session_layer_new(&sc);
@@ -255,8 +259,8 @@ static void make_session(struct lev_server *s)
 
 static int start_net(struct lev_server *s, char *err)
 {
-    s->net =
-        lev_net_new(s->config.loops, &lev_session_handler, s->session, err, LEV_SERVER_ERR_MAX);
+    s->net = lev_net_new(s->config.loops, !s->config.no_busy_wait, &lev_session_handler, s->session,
+                         err, LEV_SERVER_ERR_MAX);
     if (!s->net)
         return -1;
     lev_session_layer_attach(s->session, s->net);
@@ -325,6 +329,7 @@ void lev_server_stop(struct lev_server *s)
     lev_net_stop(&s->net);
     close_vhosts(s);
     lev_session_layer_free(&s->session);
+    lev_usage_free(&s->usage);
     lev_auth_free(&s->auth);
     lev_meta_close(&s->meta);
     lev_datadir_unlock(&s->lock_fd);

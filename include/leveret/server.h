@@ -17,6 +17,7 @@
 #ifndef LEVERET_SERVER_H
 #define LEVERET_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ struct lev_server_config {
     const struct lev_server_listen *listen;
     size_t n_listen;
     int loops;                    /* event loops, each a thread; 0: one for two CPUs */
+    bool no_busy_wait;            /* loops sleep whenever they have no work */
     uint32_t frame_max;           /* 131072 octets; 0: the largest that is supported */
     uint32_t channel_max;         /* 2047; 0: 65535 */
     uint32_t heartbeat_s;         /* 60; 0: none proposed */

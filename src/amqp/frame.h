@@ -21,7 +21,8 @@ struct lev_frame {
 };
 
 enum {
-    LEV_FRAME_MORE = 0, /* not enough input yet; nothing consumed */
+    LEV_FRAME_MORE = 0, /* not enough input yet; nothing consumed; from 7 octets on *frame_r has
+                         * type, channel and payload.len as they will be */
     LEV_FRAME_TOO_LARGE =
         -1, /* size over the limit; *frame_r has type, channel and payload.len = size */
     LEV_FRAME_BAD_END = -2, /* end octet wrong; *frame_r filled, end octet at payload.ptr[len] */

@@ -14,4 +14,5 @@ libbase_a_SOURCES = \
 	src/base/mem.c src/base/mem.h \
 	src/base/pool.c src/base/pool.h \
 	src/base/spread.c src/base/spread.h \
+	src/base/text.c src/base/text.h \
 	src/base/utf8.c src/base/utf8.h

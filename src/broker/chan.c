@@ -133,7 +133,7 @@ uint64_t lev_chan_track(struct lev_chan *ch, struct lev_queue *q, struct lev_con
     u->since_s = lev_vhost_now_up_s(q->vhost);
     u->in_tx = false;
     u->from_consumer = c != NULL;
-    q->unacked++;
+    lev_queue_add_unacked(q);
     ch->n_unacked++;
     if (c) {
         c->unacked++;
@@ -231,7 +231,7 @@ static struct lev_unacked *apply_alike(struct lev_chan *ch, struct lev_unacked *
         u->queue = NULL;
         n++;
     } while (++u < end && u->queue == q && u->consumer == c && u->from_consumer == from_consumer);
-    q->unacked -= n;
+    lev_queue_sub_unacked(q, n);
     ch->n_unacked -= n;
     if (from_consumer)
         open_windows(ch, c, n);

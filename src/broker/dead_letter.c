@@ -42,7 +42,7 @@ static struct lev_dead_root *root_of(struct lev_dead *d)
 
 static void settle(struct lev_queue *level, const struct lev_entry *e)
 {
-    level->unacked--;
+    lev_queue_sub_unacked(level, 1);
     level->vhost->open->firm = true; /* as in push: it may have been put off */
     lev_queue_moved(level, e);
 }
@@ -79,7 +79,7 @@ static void push(const struct lev_dead *d)
 /* Until it is settled, no read may take it for a ready one. */
 static void push_placed(struct lev_queue *level, const struct lev_parked *p, bool kept)
 {
-    level->unacked++;
+    lev_queue_add_unacked(level);
     push(&(struct lev_dead){.p = *p, .level = level, .placed = true, .kept = kept});
 }
 
@@ -240,7 +240,7 @@ static void end_kept(struct lev_dead *d, bool routed)
             lev_park_progress(q);
         return;
     }
-    q->unacked--;
+    lev_queue_sub_unacked(q, 1);
     d->p.due_ms = lev_vhost_now(q->vhost) + LEV_PARK_DEAD_MS;
     lev_park_put(q, LEV_PARK_DEAD, &d->p);
     d->p = (struct lev_parked){0};

@@ -218,6 +218,12 @@ void lev_queue_destroy(struct lev_queue *q)
     struct lev_vhost *v = q->vhost;
     lev_map_remove(&v->queues, q->dest.name);
     v->queue_epoch++;
+    v->ready -= q->ready;
+    for (unsigned i = 0; i < q->n_levels; i++) {
+        v->unacked -= q->levels[i]->unacked;
+        q->levels[i]->deleted = true;
+        lev_list_remove(&q->levels[i]->unread_node);
+    }
     q->deleted = true;
     if (v->over == q)
         v->over = NULL;
@@ -225,10 +231,6 @@ void lev_queue_destroy(struct lev_queue *q)
     while (!lev_list_empty(&q->consumers))
         lev_consumer_end(LEV_LIST_ENTRY(q->consumers.next, struct lev_consumer, queue_node), true);
     lev_list_remove(&q->owner_node);
-    for (unsigned i = 0; i < q->n_levels; i++) {
-        q->levels[i]->deleted = true;
-        lev_list_remove(&q->levels[i]->unread_node);
-    }
     lev_queue_purge(q);
     lev_park_purge(q, LEV_PARK_DEAD);
     for (unsigned i = 0; i < q->n_levels; i++)

@@ -10,7 +10,9 @@
  * What is remembered: the last x-cache-size ids, each for x-cache-ttl ms, or as long as the
  * message's own header x-cache-ttl says. Without a size, all for x-cache-ttl; with neither, an
  * exchange remembers the last 128. A queue with neither knows the ids of the messages it has: an id
- * is free again when its message has left (until_gone).
+ * is free again when its message has left, or when the queue is purged, which frees the ids of
+ * unacknowledged messages, too (until_gone). So one of those that comes back may find another with
+ * its id there; the id is then the other's.
  *
  * Ids of durable owners are stored in the batch of the message they came with, so they survive a
  * crash exactly when it does; and a dropped duplicate is confirmed only when its original is
@@ -106,7 +108,8 @@ uint64_t lev_dedup_passed(struct lev_queue *q, struct lev_msg *msg);
 /* It is in a queue, or a level of it, that is until_gone; and it has left. */
 void lev_dedup_entered(struct lev_queue *level, const struct lev_entry *e);
 void lev_dedup_left(struct lev_queue *level, const struct lev_entry *e);
-/* The queue was purged. */
+/* The queue was purged: an until_gone one forgets all ids, also those of messages that are out for
+ * delivery. */
 void lev_dedup_purged(struct lev_queue *q);
 
 #endif

@@ -28,11 +28,13 @@ enum {
 };
 
 struct lev_error {
-    uint16_t code;  /* 0: none */
-    char text[512]; /* cut to 255 octets with "..." only when put into a close method */
+    uint16_t code; /* 0: none */
+    uint16_t len;
+    char text[512]; /* cut to 255 octets with "..." only when put into a close method; may have NULs
+                     * in it, and has one behind it */
 };
 
-/* Fills err and returns -1, so that callers can `return lev_fail(...)`. */
+/* Fills err and returns -1, so that callers can `return lev_fail(...)`. fmt as in base/text.h. */
 int lev_fail(struct lev_error *err, uint16_t code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -16,7 +16,7 @@
 #include "broker/binding.h"
 #include "broker/exchange.h"
 #include "broker/route.h"
-#include "broker/topology_text.h"
+#include "broker/term.h"
 
 struct candidate {
     const struct lev_binding *binding; /* the oldest to its destination */
@@ -129,7 +129,7 @@ static int hasher_check(struct lev_topology *t, const struct lev_binding_def *d,
         return 0;
     if (is_integer(d->routing_key))
         return lev_fail(err, LEV_PRECONDITION_FAILED, "The binding key must be greater than 0");
-    lev_text_term(text, sizeof(text), &(struct lev_value){.type = 'S', .b = d->routing_key});
+    lev_term_print(text, sizeof(text), &(struct lev_value){.type = 'S', .b = d->routing_key});
     return lev_fail(err, LEV_PRECONDITION_FAILED, "The binding key must be an integer: %s", text);
 }
 

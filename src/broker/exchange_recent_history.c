@@ -4,7 +4,7 @@
 #include "amqp/table.h"
 #include "broker/message.h"
 #include "broker/topology_int.h"
-#include "broker/topology_text.h"
+#include "broker/term.h"
 
 enum { LENGTH_DEFAULT = 20 };
 
@@ -65,7 +65,7 @@ static int history_validate(const struct lev_exchange_def *d, struct lev_error *
     char text[256];
     if (!lev_table_get(d->arguments, "x-recent-history-length", &v) || has_length(&v))
         return 0;
-    lev_text_term(text, sizeof(text), &v);
+    lev_term_print(text, sizeof(text), &v);
     return lev_fail(err, LEV_PRECONDITION_FAILED,
                     "Invalid argument %s, 'x-recent-history-length' must be a positive integer",
                     text);

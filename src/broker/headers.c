@@ -6,7 +6,7 @@
 #include "broker/headers.h"
 
 #include "base/mem.h"
-#include "broker/topology_text.h"
+#include "broker/term.h"
 
 struct lev_headers_rule {
     bool any;
@@ -108,7 +108,7 @@ int lev_headers_check(struct lev_bytes args, struct lev_error *err)
     char text[256];
     if (!lev_table_get(args, "x-match", &v) || mode_of(&v))
         return 0;
-    lev_text_term(text, sizeof(text), &v);
+    lev_term_print(text, sizeof(text), &v);
     if (v.type == 'S')
         return lev_fail(err, LEV_PRECONDITION_FAILED,
                         "Invalid x-match field value %s; "

@@ -23,6 +23,7 @@ libbroker_a_SOURCES += \
 	src/broker/headers.c src/broker/headers.h \
 	src/broker/route.c src/broker/route.h \
 	src/broker/route_cache.c src/broker/route_cache.h \
+	src/broker/term.c src/broker/term.h \
 	src/broker/topic.c src/broker/topic.h \
 	src/broker/topology.c src/broker/topology.h src/broker/topology_int.h \
 	src/broker/topology_text.c src/broker/topology_text.h

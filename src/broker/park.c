@@ -117,7 +117,7 @@ static void arm(struct lev_park *k)
 static void act(struct lev_park *k, struct lev_parked *p)
 {
     struct lev_queue *q = k->queue;
-    q->unacked--;
+    lev_queue_sub_unacked(q, 1);
     k->bytes -= p->size;
     if (k->kind == LEV_PARK_RETRY) {
         lev_queue_requeue(q, &p->e);
@@ -174,7 +174,7 @@ void lev_park_put(struct lev_queue *q, enum lev_park_kind kind, const struct lev
 {
     struct lev_park *k = park_of(q, kind);
     heap_push(k, p);
-    q->unacked++;
+    lev_queue_add_unacked(q);
     k->bytes += p->size;
     shed_bodies(k);
     arm(k);
@@ -207,7 +207,7 @@ static void settle(struct lev_queue *q, struct lev_parked *p)
         lev_queue_settled(q, &p->e);
     else
         lev_queue_settled_unread(q, &p->e, p->size);
-    q->unacked--;
+    lev_queue_sub_unacked(q, 1);
     lev_parked_deinit(p);
 }
 

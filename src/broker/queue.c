@@ -80,9 +80,7 @@ void lev_queue_count_changed(struct lev_queue *q, const struct lev_entry *e)
 static inline void joined(struct lev_queue *level, const struct lev_msg *m)
 {
     struct lev_queue *top = level->top;
-    level->ready++;
-    if (level != top)
-        top->ready++;
+    lev_queue_add_ready(level, 1);
     top->ready_bytes += m->body_len;
     level->vhost->memory += lev_msg_size(m);
 }
@@ -90,9 +88,7 @@ static inline void joined(struct lev_queue *level, const struct lev_msg *m)
 static inline void left(struct lev_queue *level, const struct lev_msg *m)
 {
     struct lev_queue *top = level->top;
-    level->ready--;
-    if (level != top)
-        top->ready--;
+    lev_queue_sub_ready(level, 1);
     top->ready_bytes -= m->body_len;
     if (top->pace)
         lev_pace_count(top->pace, m->body_len);
@@ -405,8 +401,7 @@ static void purge_middle(struct lev_queue *q, const struct purge_sum *sum)
                                          .queue_id = q->id,
                                          .pos = q->mid_from,
                                          .u.end = q->mid_to});
-    q->ready -= q->mid_count;
-    q->top->ready -= q->top != q ? q->mid_count : 0;
+    lev_queue_sub_ready(q, q->mid_count);
     q->top->ready_bytes -= q->mid_bytes;
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
     q->mid_from = q->mid_to = q->next_pos;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "broker/term.h"
 #include "broker/topology_text.h"
 
 #define MAX_MS 315360000000 /* ten years, RabbitMQ's bound */
@@ -111,13 +112,26 @@ static bool retry_type(const struct lev_value *v, char *term, size_t cap)
     return one_of(v, words);
 }
 
+/* "unsupported queue mode 'x'", itself a string that is printed. */
+static void unsupported(const struct lev_value *v, const char *what, char *term, size_t cap)
+{
+    char room[300];
+    struct lev_text words, t;
+    lev_text_init(&words, room, sizeof(room));
+    lev_text_put(&words, "unsupported queue %s '%.*s'", what, LEV_FMT(v->b));
+    lev_text_init(&t, term, cap);
+    lev_term_put_string(&t, lev_text_view(&words));
+}
+
 static bool mode(const struct lev_value *v, char *term, size_t cap)
 {
     static const char *const words[] = {"default", "lazy", NULL};
     if (!has_type(v, 'S', term, cap))
         return false;
-    snprintf(term, cap, "\"unsupported queue mode '%.*s'\"", LEV_FMT(v->b));
-    return one_of(v, words);
+    if (one_of(v, words))
+        return true;
+    unsupported(v, "mode", term, cap);
+    return false;
 }
 
 static bool version(const struct lev_value *v, char *term, size_t cap)
@@ -153,8 +167,10 @@ static bool queue_type(const struct lev_value *v, char *term, size_t cap)
     static const char *const words[] = {"classic", "quorum", NULL};
     if (!has_type(v, 'S', term, cap))
         return false;
-    snprintf(term, cap, "\"unsupported queue type '%.*s'\"", LEV_FMT(v->b));
-    return one_of(v, words);
+    if (one_of(v, words))
+        return true;
+    unsupported(v, "type", term, cap);
+    return false;
 }
 
 static const struct {

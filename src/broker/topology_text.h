@@ -16,10 +16,6 @@ struct lev_entity {
 #define LEV_ENTITY "%s '%.*s' in vhost '%.*s'"
 #define LEV_ENTITY_FMT(e) (e).kind, LEV_FMT((e).name), LEV_FMT((e).vhost)
 
-/* Writes v as Erlang prints a term (<<"octets">>, 5, true, [{<<"k">>,long,1}]), cut to fit, with a
- * NUL. */
-void lev_text_term(char *out, size_t cap, const struct lev_value *v);
-
 /* 406 inequivalent arg, for a field that both sides always have. Returns -1. */
 int lev_fail_inequivalent(const struct lev_entity *who, const char *arg, struct lev_bytes current,
                           struct lev_bytes received, struct lev_error *err);

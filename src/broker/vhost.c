@@ -502,14 +502,9 @@ void lev_vhost_stats(struct lev_vhost *v, struct lev_vhost_stats *out)
                                     .consumers = v->n_consumers,
                                     .channels = v->n_channels,
                                     .connections = v->n_clients,
+                                    .ready = v->ready,
+                                    .unacked = v->unacked,
                                     .delayed = lev_delay_count_all(v),
                                     .lock = v->lock.stats};
-    LEV_MAP_EACH(slot, &v->queues)
-    {
-        const struct lev_queue *q = slot->value;
-        out->ready += lev_queue_ready(q);
-        for (unsigned i = 0; i < q->n_levels; i++)
-            out->unacked += q->levels[i]->unacked;
-    }
     lev_vhost_unlock(v);
 }

@@ -81,7 +81,8 @@ struct lev_vhost {
     bool woken;    /* the store knows that the open batch has something */
     bool failed;   /* the store cannot write */
 
-    size_t memory; /* bytes of ready messages in memory */
+    size_t memory;           /* bytes of ready messages in memory */
+    uint64_t ready, unacked; /* of all its queues: see lev_queue_add_ready */
     size_t n_consumers, n_channels, n_clients;
 };
 
@@ -111,6 +112,32 @@ static inline bool lev_queue_crowded(const struct lev_queue *q)
     return q->paged || q->front.len > v->windows.max / 2 ||
            q->front.bytes > v->windows.max_bytes / 2 || v->memory > v->windows.pressure ||
            q->top != q;
+}
+
+/* A queue's or level's counts change; those of the vhost follow, but for deleted queues, of which
+ * lev_queue_destroy has taken it all off. Nothing else writes them. */
+static inline void lev_queue_add_ready(struct lev_queue *level, uint64_t n)
+{
+    level->ready += n;
+    level->top->ready += level->top != level ? n : 0;
+    level->vhost->ready += level->deleted ? 0 : n;
+}
+
+static inline void lev_queue_sub_ready(struct lev_queue *level, uint64_t n)
+{
+    lev_queue_add_ready(level, -n);
+}
+
+static inline void lev_queue_add_unacked(struct lev_queue *level)
+{
+    level->unacked++;
+    level->vhost->unacked += !level->deleted;
+}
+
+static inline void lev_queue_sub_unacked(struct lev_queue *level, uint64_t n)
+{
+    level->unacked -= n;
+    level->vhost->unacked -= level->deleted ? 0 : n;
 }
 
 /* --- admin.c --- */

@@ -273,8 +273,7 @@ static void correct_count(struct lev_queue *q)
     lev_log_error("queue %.*s: the store has %llu messages less than its count",
                   LEV_FMT(q->dest.name), (unsigned long long)q->mid_count);
     q->stored_live -= q->mid_stored;
-    q->ready -= q->mid_count;
-    q->top->ready -= q->top != q ? q->mid_count : 0;
+    lev_queue_sub_ready(q, q->mid_count);
     q->top->ready_bytes -= q->mid_bytes;
     q->mid_count = q->mid_bytes = q->mid_stored = q->mid_stored_bytes = 0;
 }
@@ -307,8 +306,7 @@ static void skip_row(struct lev_queue *q)
     q->mid_stored--;
     q->mid_count--;
     q->stored_live--;
-    q->ready--;
-    q->top->ready -= q->top != q;
+    lev_queue_sub_ready(q, 1);
 }
 
 static void retry_later(struct lev_queue *q, int rc)
@@ -361,8 +359,7 @@ void lev_window_recover(struct lev_queue *q, const struct lev_queue_state *s)
     q->mid_count = q->mid_stored = q->stored_live = s->count;
     q->mid_bytes = q->mid_stored_bytes = s->bytes;
     q->paged = s->count > 0;
-    q->ready = s->count;
-    q->top->ready += q->top != q ? s->count : 0;
+    lev_queue_add_ready(q, s->count);
     q->top->ready_bytes += s->bytes;
     lev_queue_kick(q); /* what has expired meanwhile goes, and the first block comes */
 }

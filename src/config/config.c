@@ -212,6 +212,7 @@ static void apply_options(struct lev_config *c, const struct options *o)
     c->management_port = o->management_port;
     if (o->loops >= 0)
         c->loops = o->loops;
+    c->no_busy_wait = o->busy_wait == 0;
     if (o->log_level >= 0)
         c->log_level = o->log_level;
 }

@@ -28,7 +28,8 @@ struct lev_config {
     bool listeners_set;
     int management_port; /* -1: not given. Reserved */
     int loops;           /* 0: one for two CPUs */
-    int log_level;       /* enum lev_log_level */
+    bool no_busy_wait;
+    int log_level; /* enum lev_log_level */
     uint32_t frame_max, channel_max, heartbeat_s, handshake_ms, max_message_size;
     uint32_t consumer_timeout_ms;
     char *default_user, *default_password, *default_vhost;

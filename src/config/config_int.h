@@ -14,7 +14,7 @@ struct setting {
 /* The command line, read but not yet applied; views into argv. NULL and -1: not given. */
 struct options {
     const char *config, *data_dir, *bind, *definitions;
-    int port, management_port, loops, log_level;
+    int port, management_port, loops, busy_wait, log_level;
 };
 
 /* conf_file.c: reads the file and applies each setting. 0, or -1 with "FILE:LINE: what" in err. */

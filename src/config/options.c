@@ -25,6 +25,9 @@ static const char usage[] =
     "                          have yet\n"
     "  --loops N               number of event loops, that is, threads that serve connections\n"
     "                          (default: one for two CPUs)\n"
+    "  --busy-wait WHEN        auto (default): event loops keep awake while requests come within\n"
+    "                          microseconds of each other, for sooner replies; never: to use\n"
+    "                          less CPU then\n"
     "  --log-level LEVEL       debug, info, warning, error or none (default: info)\n"
     "  --version               print the version and exit\n"
     "  --help                  print this and exit\n"
@@ -47,6 +50,7 @@ enum {
     OPT_LOAD_DEFINITIONS,
     OPT_MANAGEMENT_PORT,
     OPT_LOOPS,
+    OPT_BUSY_WAIT,
     OPT_LOG_LEVEL,
     OPT_VERSION,
     OPT_HELP
@@ -60,6 +64,7 @@ static const struct option table[] = {
     {"load-definitions", required_argument, NULL, OPT_LOAD_DEFINITIONS},
     {"management-port", required_argument, NULL, OPT_MANAGEMENT_PORT},
     {"loops", required_argument, NULL, OPT_LOOPS},
+    {"busy-wait", required_argument, NULL, OPT_BUSY_WAIT},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
@@ -96,6 +101,15 @@ static int log_level(struct options *o, char *err)
     return o->log_level < 0 ? -1 : 0;
 }
 
+static int busy_wait(struct options *o, char *err)
+{
+    o->busy_wait = strcmp(optarg, "auto") == 0 ? 1 : strcmp(optarg, "never") == 0 ? 0 : -1;
+    if (o->busy_wait < 0)
+        snprintf(err, LEV_CONFIG_ERR_MAX, "--busy-wait: '%.200s' is neither auto nor never",
+                 optarg);
+    return o->busy_wait < 0 ? -1 : 0;
+}
+
 static int take(struct options *o, int opt, enum lev_config_action *action_r, char **argv,
                 char *err)
 {
@@ -114,6 +128,8 @@ static int take(struct options *o, int opt, enum lev_config_action *action_r, ch
         return number("--management-port", 0, 65535, &o->management_port, err);
     case OPT_LOOPS:
         return number("--loops", 1, 1024, &o->loops, err);
+    case OPT_BUSY_WAIT:
+        return busy_wait(o, err);
     case OPT_LOG_LEVEL:
         return log_level(o, err);
     case OPT_VERSION:
@@ -133,7 +149,8 @@ int lev_options_parse_(struct options *o, int argc, char **argv, enum lev_config
                        char err[LEV_CONFIG_ERR_MAX])
 {
     int opt;
-    *o = (struct options){.port = -1, .management_port = -1, .loops = -1, .log_level = -1};
+    *o = (struct options){
+        .port = -1, .management_port = -1, .loops = -1, .busy_wait = -1, .log_level = -1};
     *action_r = LEV_CONFIG_RUN;
     optind = 0;
     while (*action_r == LEV_CONFIG_RUN && (opt = getopt_long(argc, argv, "+:", table, NULL)) != -1)

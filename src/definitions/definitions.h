@@ -16,6 +16,7 @@ struct lev_definitions; /* opaque */
 struct lev_meta;
 struct lev_policy_set;
 struct lev_vhost;
+struct lev_usage;
 struct lev_vhost_limits;
 
 /* Reads the file path, or all files of the directory path in the order of their names. 0, or -1
@@ -51,6 +52,11 @@ int lev_definitions_policies(struct lev_meta *meta, struct lev_bytes vhost,
  * one line. */
 int lev_definitions_limits(struct lev_meta *meta, struct lev_bytes vhost,
                            struct lev_vhost_limits *limits_r, char err[LEV_DEFINITIONS_ERR_MAX])
+    __attribute__((warn_unused_result));
+
+/* The same of all users, for usage. */
+int lev_definitions_user_limits(struct lev_meta *meta, struct lev_usage *usage,
+                                char err[LEV_DEFINITIONS_ERR_MAX])
     __attribute__((warn_unused_result));
 
 #endif

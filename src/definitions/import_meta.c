@@ -10,7 +10,7 @@
 struct importer {
     struct lev_meta *meta;
     struct lev_map users, vhosts; /* names there are; the values are the owned keys */
-    bool user_limits, parameters; /* there were some */
+    bool parameters;              /* there were some */
 };
 
 /* ---- Names ---- */
@@ -70,7 +70,6 @@ static int put_limits(struct item *it, struct importer *im, const char *componen
     struct lev_meta_parameter p = {.vhost = vhost, .name = name};
     if (!lev_def_limits_(it, component, &p))
         return 0;
-    im->user_limits |= vhost.len == 0;
     return written(it, im, lev_meta_put_parameter(im->meta, &p));
 }
 
@@ -182,8 +181,6 @@ static int import_all(const struct lev_definitions *d, struct importer *im, char
 
 static void warn_of_no_effect(const struct importer *im)
 {
-    if (im->user_limits)
-        lev_log_warn("definitions: limits of users are kept, but not enforced");
     if (im->users.len == 0)
         lev_log_warn("definitions: there are no users, and no default user is made");
     if (im->parameters)

@@ -6,4 +6,5 @@ libnet_a_SOURCES = \
 	src/net/loop.c \
 	src/net/net.c src/net/net.h \
 	src/net/net_int.h \
-	src/net/transport.c
+	src/net/transport.c \
+	src/net/vigil.c src/net/vigil.h

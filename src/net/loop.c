@@ -29,8 +29,7 @@ static void adopt_newcomers(struct lev_loop *l)
 
 void lev_loop_maybe_end_(struct lev_loop *l)
 {
-    if (l->stopping && lev_list_empty(&l->transports))
-        uv_stop(&l->uv);
+    l->ended = l->stopping && lev_list_empty(&l->transports);
 }
 
 static void begin_stop(struct lev_loop *l)
@@ -46,6 +45,7 @@ static void on_wake(uv_async_t *handle)
 {
     struct lev_loop *l = handle->data;
     struct lev_net *n = l->net;
+    l->served++;
     adopt_newcomers(l);
     if (l->index == 0 && atomic_load(&n->accept_stop_wanted))
         lev_listeners_stop_(n);
@@ -82,11 +82,32 @@ int lev_loop_init_(struct lev_loop *l, struct lev_net *net, int index)
     return 0;
 }
 
+/* Serves what comes soon after what was served last. Returns when nothing did. */
+static void keep_awake(struct lev_loop *l)
+{
+    uint64_t start = uv_hrtime();
+    while (!l->ended && lev_vigil_begin(&l->vigil, start)) {
+        uint64_t served = l->served, now = start;
+        while (l->served == served && !l->ended && now - start < LEV_VIGIL_LOOK_NS) {
+            uv_run(&l->uv, UV_RUN_NOWAIT);
+            now = uv_hrtime();
+        }
+        lev_vigil_end(&l->vigil, now, now - start);
+        if (l->served == served)
+            return;
+        start = now;
+    }
+}
+
 static void *run_loop(void *arg)
 {
     struct lev_loop *l = arg;
     uv_update_time(&l->uv);
-    uv_run(&l->uv, UV_RUN_DEFAULT);
+    while (!l->ended) {
+        uv_run(&l->uv, UV_RUN_ONCE);
+        if (l->net->busy_wait)
+            keep_awake(l);
+    }
     return NULL;
 }
 

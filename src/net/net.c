@@ -13,9 +13,9 @@
 
 /* One for two CPUs: the stores' threads and the kernel's network work need the others, and what
  * goes from one loop to another costs a wake-up. */
-static int default_loops(void)
+static int default_loops(long cpus)
 {
-    long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+    long n = cpus / 2;
     return n < 1 ? 1 : n > 1024 ? 1024 : (int)n;
 }
 
@@ -32,13 +32,15 @@ static int init_loops(struct lev_net *n)
     return rc;
 }
 
-struct lev_net *lev_net_new(int n_loops, const struct lev_net_handler *h, void *ctx, char *errbuf,
-                            size_t errlen)
+struct lev_net *lev_net_new(int n_loops, bool busy_wait, const struct lev_net_handler *h, void *ctx,
+                            char *errbuf, size_t errlen)
 {
     struct lev_net *n = lev_xcalloc(1, sizeof(*n));
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     n->handler = h;
     n->ctx = ctx;
-    n->n_loops = n_loops > 0 ? n_loops : default_loops();
+    n->n_loops = n_loops > 0 ? n_loops : default_loops(cpus);
+    n->busy_wait = busy_wait && cpus > 1;
     n->loops = lev_xcalloc((size_t)n->n_loops, sizeof(*n->loops));
     lev_list_init(&n->listeners);
     int rc = init_loops(n);

@@ -40,9 +40,10 @@ struct lev_listen {
     int port;         /* 0: ephemeral */
 };
 
-/* n_loops 0: one for two CPUs. Nothing runs yet. NULL with a line in errbuf. */
-struct lev_net *lev_net_new(int n_loops, const struct lev_net_handler *h, void *ctx, char *errbuf,
-                            size_t errlen);
+/* n_loops 0: one for two CPUs. busy_wait: loops keep awake while that pays (vigil.h), if there is
+ * more than one CPU. Nothing runs yet. NULL with a line in errbuf. */
+struct lev_net *lev_net_new(int n_loops, bool busy_wait, const struct lev_net_handler *h, void *ctx,
+                            char *errbuf, size_t errlen);
 /* Binds and listens. *port_r: the real port. 0, or -1 with a line in errbuf ("cannot listen on ...:
  * Address already in use"). Before start. */
 int lev_net_listen(struct lev_net *n, const struct lev_listen *l, int *port_r, char *errbuf,
@@ -71,8 +72,12 @@ void lev_loop_wake(struct lev_loop *l);
 ssize_t lev_transport_write(struct lev_transport *t, const struct iovec *iov, int n);
 /* Have writable called when the socket takes output again; one-shot. */
 void lev_transport_want_write(struct lev_transport *t);
-/* Stop or resume reading (back-pressure). While paused a peer's disappearance may go unnoticed. */
+/* Stop or resume reading (back-pressure). While paused a peer's reset is noticed, and closes the
+ * transport; its end of stream is not, because what came before it was not read yet. */
 void lev_transport_pause(struct lev_transport *t, bool paused);
+/* For how long the peer's system has acknowledged nothing, though something is on its way to it; 0
+ * when nothing is. */
+uint32_t lev_transport_unacked_ms(const struct lev_transport *t);
 /* Ends the connection: no more input or writable; closed follows. abort: with RST (linger 0). */
 void lev_transport_close(struct lev_transport *t, bool abort);
 

@@ -19,6 +19,7 @@
 
 #include "base/list.h"
 #include "net/net.h"
+#include "net/vigil.h"
 
 enum {
     READ_SIZE = 256 * 1024,  /* a loop's read buffer */
@@ -59,7 +60,9 @@ struct lev_loop {
     bool initialised, started;
     atomic_bool wake_wanted; /* lev_loop_wake was called and woken not yet */
     atomic_bool stop_wanted;
-    bool stopping;
+    bool stopping, ended; /* to close its connections; none is left */
+    uint64_t served;      /* events */
+    struct lev_vigil vigil;
     struct lev_list transports;
     uint8_t *read_buf;
     pthread_mutex_t inbox_lock;
@@ -78,6 +81,7 @@ struct lev_listener {
 struct lev_net {
     const struct lev_net_handler *handler;
     void *ctx;
+    bool busy_wait;
     int n_loops;
     struct lev_loop *loops;
     /* The listeners; on loop 0. */
@@ -98,6 +102,7 @@ struct lev_transport {
     int fd;
     uint8_t polled; /* events the poll handle watches */
     bool paused, want_write, closing;
+    bool ended; /* the peer's end of stream was seen while paused */
     struct endpoint peer, local;
 };
 

@@ -4,8 +4,13 @@
  * freed
  *
  * Changes of what is watched cost system calls, so they are lazy: a new interest is registered at
- * once, one that ended only when an event it no longer wants arrives. Thread: the transport's loop.
- */
+ * once, one that ended only when an event it no longer wants arrives.
+ *
+ * A paused transport is watched for its peer's end. A reset, or what follows when the peer's system
+ * answers nothing any more, closes it at once, and what was not read is lost: nobody was told that
+ * it had come. An end of stream only ends the watch: what came before it is read, in order, when
+ * reading goes on. That the peer has gone for good shows when it is written to. Thread: the
+ * transport's loop. */
 #include "net/net_int.h"
 
 #include <errno.h>
@@ -29,7 +34,8 @@ static void on_closed(uv_handle_t *handle)
 
 static uint8_t wanted(const struct lev_transport *t)
 {
-    return (uint8_t)((t->paused ? 0 : UV_READABLE) | (t->want_write ? UV_WRITABLE : 0));
+    int input = !t->paused ? UV_READABLE : t->ended ? 0 : UV_DISCONNECT;
+    return (uint8_t)(input | (t->want_write ? UV_WRITABLE : 0));
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events);
@@ -42,10 +48,10 @@ static void watch(struct lev_transport *t, uint8_t events)
         lev_transport_close(t, true);
 }
 
-/* Registers interests that are new. */
+/* Registers interests that are new; the peer's end shows as an event of any other, too. */
 static void watch_more(struct lev_transport *t)
 {
-    if (!t->closing && (wanted(t) & ~t->polled))
+    if (!t->closing && (wanted(t) & ~t->polled & ~UV_DISCONNECT))
         watch(t, wanted(t));
 }
 
@@ -66,6 +72,7 @@ static bool read_some(struct lev_transport *t)
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct lev_transport *t = handle->data;
+    t->loop->served++;
     if (status < 0) {
         /* The socket failed; what came before that is still there to be read. */
         for (int i = 0; i < LAST_READS && read_some(t); i++)
@@ -73,6 +80,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         lev_transport_close(t, true);
         return;
     }
+    t->ended |= (events & UV_DISCONNECT) != 0;
     if (events & ~wanted(t))
         watch(t, wanted(t));
     if ((events & UV_WRITABLE) && t->want_write && !t->closing) {
@@ -200,6 +208,15 @@ const char *lev_transport_local_host(const struct lev_transport *t)
 int lev_transport_local_port(const struct lev_transport *t)
 {
     return t->local.port;
+}
+
+uint32_t lev_transport_unacked_ms(const struct lev_transport *t)
+{
+    struct tcp_info i;
+    socklen_t len = sizeof(i);
+    if (t->closing || getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &i, &len) < 0)
+        return 0;
+    return i.tcpi_unacked ? i.tcpi_last_ack_recv : 0;
 }
 
 bool lev_transport_peer_is_loopback(const struct lev_transport *t)

@@ -86,8 +86,7 @@ static bool start_message(struct lev_channel *ch, struct lev_bytes props, struct
     as->msg = lev_content_message(ch, as->exchange, as->key, props,
                                   fits ? (uint32_t)as->body_size : 0, &as->extra);
     if (!as->msg) {
-        err->code = LEV_INTERNAL_ERROR;
-        err->text[0] = 0;
+        lev_fail(err, LEV_INTERNAL_ERROR, "%s", "");
         return false;
     }
     if (!fits) {

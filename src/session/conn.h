@@ -101,6 +101,7 @@ struct lev_conn {
     struct lev_channel *last_channel;
     struct lev_assembly *borrowed; /* whose names are views into the input being parsed */
     struct lev_bytes user;         /* owned */
+    struct lev_user_usage *usage;  /* in which it counts; NULL: not yet, or no more */
     uint64_t deadline_ms;          /* of handshake, closing or dropping; 0: none */
     uint64_t next_beat_ms, next_check_ms;
     uint64_t bytes_in, bytes_out, beat_bytes_out, check_bytes_in;
@@ -110,7 +111,10 @@ struct lev_conn {
 /* --- connection.c --- */
 void lev_conn_set_state(struct lev_conn *c, enum lev_conn_state to);
 struct lev_channel *lev_conn_channel(struct lev_conn *c, uint16_t number);
-struct lev_channel *lev_conn_add_channel(struct lev_conn *c, uint16_t number);
+/* NULL, with the limit, when the user has as many as he may. */
+struct lev_channel *lev_conn_add_channel(struct lev_conn *c, uint16_t number, uint64_t *limit_r);
+/* It is none of the user's connections any more, if it was one. */
+void lev_conn_uncount(struct lev_conn *c);
 /* Frees the channel; its chan is deinitialised. */
 void lev_conn_drop_channel(struct lev_conn *c, struct lev_channel *ch);
 /* Closes the transport; the connection is freed when it is gone. */

@@ -1,4 +1,5 @@
 /* A connection's states and channels. See conn.h. Loop thread. */
+#include "auth/usage.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "session/loop.h"
@@ -59,6 +60,13 @@ void lev_conn_drop_later(struct lev_conn *c)
     c->deadline_ms = lev_loop_now_ms(c->sl->loop) + LEV_DROP_MS;
 }
 
+void lev_conn_uncount(struct lev_conn *c)
+{
+    if (c->usage)
+        lev_usage_give_back(c->usage, LEV_USED_CONNECTIONS);
+    c->usage = NULL;
+}
+
 /* --- channels --- */
 
 /* Index of the first channel with a number not below it. */
@@ -86,8 +94,10 @@ struct lev_channel *lev_conn_channel(struct lev_conn *c, uint16_t number)
     return c->channels[i];
 }
 
-struct lev_channel *lev_conn_add_channel(struct lev_conn *c, uint16_t number)
+struct lev_channel *lev_conn_add_channel(struct lev_conn *c, uint16_t number, uint64_t *limit_r)
 {
+    if (!lev_usage_take(c->usage, LEV_USED_CHANNELS, limit_r))
+        return NULL;
     size_t i = place(c, number);
     if (c->n_channels == c->cap_channels) {
         c->cap_channels = c->cap_channels ? c->cap_channels * 2 : 2;
@@ -107,6 +117,7 @@ void lev_conn_drop_channel(struct lev_conn *c, struct lev_channel *ch)
 {
     size_t i = place(c, ch->number);
     c->n_channels--;
+    lev_usage_give_back(c->usage, LEV_USED_CHANNELS);
     memmove(c->channels + i, c->channels + i + 1,
             (c->n_channels - i) * sizeof(struct lev_channel *));
     c->last_channel = NULL;

@@ -7,6 +7,7 @@
 #include "auth/auth.h"
 #include "base/mem.h"
 #include "broker/consume.h"
+#include "broker/term.h"
 
 #define EXPIRATION_MAX UINT64_C(315360000000)
 
@@ -61,24 +62,15 @@ static void bad_expiration(struct plan *plan, struct lev_bytes s, const char *wh
              why);
 }
 
-/* What follows the number, as Erlang prints a string: quoted when printable, else a list of octets.
- */
+/* What follows the number. */
 static void leftover(struct plan *plan, struct lev_bytes s, size_t from)
 {
-    char why[1100];
-    size_t n = 0;
-    bool printable = true;
-    for (size_t i = from; i < s.len; i++)
-        printable &= s.ptr[i] >= 0x20 && s.ptr[i] < 0x7f;
-    if (printable) {
-        snprintf(why, sizeof(why), "{leftover_string,\"%.*s\"}", (int)(s.len - from),
-                 (const char *)s.ptr + from);
-    } else {
-        n = (size_t)snprintf(why, sizeof(why), "{leftover_string,[");
-        for (size_t i = from; i < s.len; i++)
-            n += (size_t)snprintf(why + n, sizeof(why) - n, i > from ? ",%u" : "%u", s.ptr[i]);
-        snprintf(why + n, sizeof(why) - n, "]}");
-    }
+    char why[300];
+    struct lev_text t;
+    lev_text_init(&t, why, sizeof(why));
+    lev_text_put(&t, "{leftover_string,");
+    lev_term_put_string(&t, lev_bytes(s.ptr + from, s.len - from));
+    lev_text_put(&t, "}");
     bad_expiration(plan, s, why);
 }
 

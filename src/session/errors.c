@@ -2,28 +2,29 @@
  *
  * A hard code, or any code on channel 0, closes the connection; a soft one its channel. The text is
  * "NAME - explanation", cut to a shortstr as RabbitMQ cuts it. */
-#include <stdio.h>
-
 #include "base/log.h"
+#include "base/text.h"
 #include "session/loop.h"
 
 enum { TEXT_MAX = 255, CLOSE_WAIT_MAX_S = 30 };
 
 struct close_text {
-    char s[640];
+    char s[TEXT_MAX + 2]; /* one octet more than may be, and a NUL */
     struct lev_bytes view;
 };
 
 static void make_text(struct close_text *t, const struct lev_error *err)
 {
     const char *name = lev_reply_name(err->code);
-    int n = snprintf(t->s, sizeof(t->s), "%s%s%s", name ? name : "INTERNAL_ERROR",
-                     *err->text ? " - " : "", err->text);
-    if (n > TEXT_MAX) {
-        n = TEXT_MAX;
+    struct lev_text text;
+    lev_text_init(&text, t->s, sizeof(t->s));
+    lev_text_put(&text, "%s%s%.*s", name ? name : "INTERNAL_ERROR", err->len ? " - " : "", err->len,
+                 err->text);
+    if (text.len > TEXT_MAX) {
+        text.len = TEXT_MAX;
         memcpy(t->s + TEXT_MAX - 3, "...", 4);
     }
-    t->view = lev_bytes(t->s, (size_t)n);
+    t->view = lev_text_view(&text);
 }
 
 static void log_failure(const struct lev_conn *c, int channel, enum lev_log_level level,

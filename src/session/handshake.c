@@ -2,13 +2,12 @@
  * states and rabbitmq-compat.md section 1 for the rules. Loop thread. */
 #include "amqp/table.h"
 #include "auth/auth.h"
+#include "auth/usage.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "session/loop.h"
 
-enum { CLOSE_ANSWERS_MAX = 16 };
-
-enum { FRAME_MIN = 4096, FRAME_UNLIMITED = 16 << 20 /* what "no limit" means here */ };
+enum { CLOSE_ANSWERS_MAX = 16, FRAME_MIN = 4096 };
 
 /* --- protocol header (0-9-1 §4.2.2) --- */
 
@@ -103,7 +102,7 @@ static void on_start_ok(struct lev_conn *c, const struct lev_connection_start_ok
 
 static bool acceptable(uint32_t got, uint32_t ours, uint32_t min)
 {
-    return ours == 0 ? got == 0 || got >= min : got >= min && got <= ours;
+    return got >= min && got <= ours;
 }
 
 static void on_tune_ok(struct lev_conn *c, const struct lev_connection_tune_ok *m)
@@ -118,7 +117,7 @@ static void on_tune_ok(struct lev_conn *c, const struct lev_connection_tune_ok *
         lev_conn_drop_later(c);
         return;
     }
-    c->frame_max = m->frame_max ? m->frame_max : FRAME_UNLIMITED;
+    c->frame_max = m->frame_max;
     c->channel_max = m->channel_max;
     c->heartbeat_s = m->heartbeat;
     lev_conn_set_state(c, LEV_CONN_OPEN);
@@ -136,8 +135,22 @@ static void start_heartbeats(struct lev_conn *c)
     c->check_bytes_in = c->bytes_in;
 }
 
+/* Counts c as the user's; -1 when he has as many as he may. */
+static int count_connection(struct lev_conn *c, struct lev_error *err)
+{
+    struct lev_user_usage *of = lev_usage_of(c->sl->layer->config.usage, c->user);
+    uint64_t limit;
+    if (!lev_usage_take(of, LEV_USED_CONNECTIONS, &limit))
+        return lev_fail(err, LEV_NOT_ALLOWED,
+                        "connection refused for user '%.*s': user connection limit (%llu) is "
+                        "reached",
+                        LEV_FMT(c->user), (unsigned long long)limit);
+    c->usage = of;
+    return 0;
+}
+
 /* 0, or -1 when the user may not use the vhost. Lock held. */
-static int check_open(const struct lev_conn *c, const struct lev_vhost *v, struct lev_error *err)
+static int check_open(struct lev_conn *c, const struct lev_vhost *v, struct lev_error *err)
 {
     struct lev_bytes name = lev_vhost_name(v);
     const struct lev_vhost_limits *reached = lev_vhost_connections_reached(v);
@@ -146,6 +159,8 @@ static int check_open(const struct lev_conn *c, const struct lev_vhost *v, struc
                         "access to vhost '%.*s' refused for user '%.*s': connection limit (%llu) "
                         "is reached",
                         LEV_FMT(name), LEV_FMT(c->user), (unsigned long long)reached->connections);
+    if (count_connection(c, err) < 0)
+        return -1;
     if (!lev_auth_vhost(c->sl->layer->config.auth, c->user, name))
         return lev_fail(err, LEV_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%.*s'",
                         LEV_FMT(name), LEV_FMT(c->user));
@@ -165,6 +180,7 @@ static void on_open(struct lev_conn *c, const struct lev_connection_open *m)
     lev_vhost_lock(v);
     if (check_open(c, v, &err) < 0) {
         lev_vhost_unlock(v);
+        lev_conn_uncount(c);
         lev_conn_fail(c, &err, LEV_M_CONNECTION_OPEN);
         return;
     }

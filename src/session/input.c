@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "broker/term.h"
 #include "session/assembly.h"
 #include "session/stream.h"
 #include "session/whole.h"
@@ -19,6 +20,8 @@ enum {
     BASIC_REJECT = BASIC | 90,
     BASIC_NACK = BASIC | 120,
     CONTENT_HEADER_MIN = 12, /* shorter ones RabbitMQ does not take for a header */
+    KEPT_MAX = 16 << 20,     /* payload of a frame that is kept until it is whole, however large
+                              * frame_max is: bodies are not (stream.h) */
 };
 
 /* --- failing the connection at its place in the order of commands --- */
@@ -49,18 +52,6 @@ static void print_numbers(char *out, size_t cap, struct lev_bytes b)
     snprintf(out + n, cap - n, ">>");
 }
 
-/* Octets as Erlang prints a binary: <<"abc">> when printable, else as numbers. */
-static void print_octets(char *out, size_t cap, struct lev_bytes b)
-{
-    bool printable = b.len > 0;
-    for (size_t i = 0; i < b.len; i++)
-        printable &= b.ptr[i] >= 0x20 && b.ptr[i] < 0x7f;
-    if (printable)
-        snprintf(out, cap, "<<\"%.*s\">>", LEV_FMT(b));
-    else
-        print_numbers(out, cap, b);
-}
-
 /* "type 1, all octets = <<…>>" and what is wrong with the frame. */
 static void fail_frame(struct lev_conn *c, uint16_t code, const struct lev_frame *f, bool show,
                        const char *what)
@@ -69,7 +60,9 @@ static void fail_frame(struct lev_conn *c, uint16_t code, const struct lev_frame
     char octets[160];
     bool cut = show && f->payload.len > SHOWN_OCTETS;
     struct lev_bytes shown = lev_bytes(f->payload.ptr, cut ? SHOWN_OCTETS : f->payload.len);
-    print_octets(octets, sizeof(octets), show ? shown : LEV_EMPTY);
+    struct lev_text t;
+    lev_text_init(&t, octets, sizeof(octets));
+    lev_term_put_binary(&t, show ? shown : LEV_EMPTY);
     lev_fail(&err, code, "type %u, %s octets = %s%s%s", f->type, cut ? "first 16" : "all", octets,
              *what ? ": " : "", what);
     fail(c, &err, LEV_M_COUNT);
@@ -180,14 +173,23 @@ static void channel_method(struct lev_conn *c, struct lev_channel *ch, struct le
 static void open_channel(struct lev_conn *c, uint16_t number)
 {
     struct lev_error err;
-    if (c->channel_max && c->n_channels >= c->channel_max) {
+    uint64_t limit;
+    if (c->n_channels >= c->channel_max) {
         lev_fail(&err, LEV_NOT_ALLOWED,
                  "number of channels opened (%zu) has reached the negotiated channel_max (%u)",
                  c->n_channels, c->channel_max);
         fail(c, &err, LEV_M_COUNT);
         return;
     }
-    struct lev_channel *ch = lev_conn_add_channel(c, number);
+    struct lev_channel *ch = lev_conn_add_channel(c, number, &limit);
+    if (!ch) {
+        lev_fail(&err, LEV_NOT_ALLOWED,
+                 "number of channels opened for user '%.*s' has reached the maximum allowed user "
+                 "limit of (%llu)",
+                 LEV_FMT(c->user), (unsigned long long)limit);
+        fail(c, &err, LEV_M_COUNT);
+        return;
+    }
     struct lev_method m = {.id = LEV_M_CHANNEL_OPEN};
     lev_run(c, ch, &m);
 }
@@ -313,7 +315,7 @@ static void bad_frame(struct lev_conn *c, const struct lev_frame *f, long k, uin
     }
     if (k == LEV_FRAME_TOO_LARGE)
         snprintf(what, sizeof(what), "{frame_too_large,%zu,%u}", f->payload.len,
-                 c->frame_max - LEV_FRAME_OVERHEAD);
+                 (c->frame_max < KEPT_MAX ? c->frame_max : KEPT_MAX) - LEV_FRAME_OVERHEAD);
     else
         snprintf(what, sizeof(what), "{invalid_frame_end_marker,%u}", end);
     fail_frame(c, LEV_FRAME_ERROR, f, k == LEV_FRAME_BAD_END, what);
@@ -353,8 +355,12 @@ static size_t step(struct lev_conn *c, const uint8_t *p, size_t n)
     if (c->state == LEV_CONN_HEADER)
         return lev_handshake_header(c, p, n);
     long k = lev_frame_decode(p, n, c->frame_max, &f);
-    if (k == LEV_FRAME_MORE)
-        return lev_stream_begin(c, p, n);
+    if (k == LEV_FRAME_MORE) {
+        size_t head = lev_stream_begin(c, p, n);
+        if (head || n < 7 || f.payload.len <= KEPT_MAX)
+            return head;
+        k = LEV_FRAME_TOO_LARGE;
+    }
     if (k < 0) {
         bad_frame(c, &f, k, k == LEV_FRAME_BAD_END ? f.payload.ptr[f.payload.len] : 0);
         return n;

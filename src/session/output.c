@@ -15,6 +15,7 @@ enum {
     /* what a content takes on the wire beyond its octets, when its body is not large: frames of
      * 4 KiB at least, and the shortstrs of the method, at most */
     CONTENT_ROOM = 2048,
+    SCRATCH_KEEP = 4 * LEV_SCRATCH, /* headers of many MiB may have made it larger */
 };
 
 /* --- raw --- */
@@ -350,14 +351,21 @@ static void take_more(struct lev_conn *c)
     lev_vhost_unlock(c->client.vhost);
 }
 
+static struct lev_buf *empty_scratch(struct lev_session_loop *sl)
+{
+    if (sl->scratch.cap > SCRATCH_KEEP)
+        lev_buf_deinit(&sl->scratch);
+    lev_buf_clear(&sl->scratch);
+    return &sl->scratch;
+}
+
 /* The next item, whose body is large, as far as the socket takes it. True when all of it is gone.
  */
 static bool flush_large(struct lev_conn *c)
 {
     struct lev_out *o = &c->work.items[c->work_next];
-    struct lev_buf *b = &c->sl->scratch;
+    struct lev_buf *b = empty_scratch(c->sl);
     size_t answers = 0;
-    lev_buf_clear(b);
     if (!put_content(c, b, o)) {
         lev_conn_hangup(c, true);
         return false;
@@ -388,8 +396,7 @@ static bool flush_chunk(struct lev_conn *c)
     const struct lev_out *next = &c->work.items[c->work_next];
     if (is_content(next) && is_large(next->u.msg))
         return flush_large(c);
-    struct lev_buf *b = &c->sl->scratch;
-    lev_buf_clear(b);
+    struct lev_buf *b = empty_scratch(c->sl);
     size_t credit = encode(c, b);
     size_t done = write_now(c, b->ptr, b->len);
     if (done < b->len) {

@@ -222,6 +222,7 @@ static void on_closed(void *conn)
     while (c->n_channels)
         lev_conn_drop_channel(c, c->channels[c->n_channels - 1]);
     free(c->channels);
+    lev_conn_uncount(c);
     lev_list_remove(&c->node);
     lev_buf_deinit(&c->in);
     lev_buf_deinit(&c->out);
@@ -234,26 +235,40 @@ static void on_closed(void *conn)
 
 /* --- time --- */
 
-static void heartbeat(struct lev_conn *c, uint64_t now)
+/* Nothing came in t ms. Of a peer that is not read nothing can come; but its system acknowledges
+ * our heartbeats. */
+static bool is_silent(const struct lev_conn *c, uint64_t t)
 {
-    static const uint8_t beat[8] = {LEV_FRAME_HEARTBEAT, 0, 0, 0, 0, 0, 0, LEV_FRAME_END};
+    if (c->throttled || c->stopped)
+        return lev_transport_unacked_ms(c->transport) >= t;
+    return c->bytes_in == c->check_bytes_in;
+}
+
+/* Hangs up on a peer that was silent twice. */
+static void check_silence(struct lev_conn *c, uint64_t now)
+{
     uint64_t t = (uint64_t)c->heartbeat_s * 1000;
-    if (now >= c->next_beat_ms) {
-        if (c->bytes_out == c->beat_bytes_out && !busy(c))
-            lev_conn_send_raw(c, beat, sizeof(beat));
-        c->beat_bytes_out = c->bytes_out;
-        c->next_beat_ms = now + t / 2;
-    }
-    if (now < c->next_check_ms)
-        return;
     c->next_check_ms = now + t;
-    bool silent = c->bytes_in == c->check_bytes_in && !c->throttled && !c->stopped;
-    c->idle_checks = silent ? c->idle_checks + 1 : 0;
+    c->idle_checks = is_silent(c, t) ? c->idle_checks + 1 : 0;
     c->check_bytes_in = c->bytes_in;
     if (c->idle_checks >= 2) {
         lev_conn_log(c, "closing AMQP connection", "missed heartbeats from client");
         lev_conn_hangup(c, false);
     }
+}
+
+/* The check comes first: what is only now being sent cannot have been acknowledged. */
+static void heartbeat(struct lev_conn *c, uint64_t now)
+{
+    static const uint8_t beat[8] = {LEV_FRAME_HEARTBEAT, 0, 0, 0, 0, 0, 0, LEV_FRAME_END};
+    if (now >= c->next_check_ms)
+        check_silence(c, now);
+    if (c->gone || now < c->next_beat_ms)
+        return;
+    if (c->bytes_out == c->beat_bytes_out && !busy(c))
+        lev_conn_send_raw(c, beat, sizeof(beat));
+    c->beat_bytes_out = c->bytes_out;
+    c->next_beat_ms = now + (uint64_t)c->heartbeat_s * 500;
 }
 
 static void check_time(struct lev_conn *c, uint64_t now)

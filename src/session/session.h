@@ -5,18 +5,20 @@
 #include "net/net.h"
 
 struct lev_auth;
+struct lev_usage;
 struct lev_vhost;
 struct lev_session_layer;
 
 struct lev_session_config {
-    uint32_t frame_max;        /* 131072 */
-    uint16_t channel_max;      /* 2047 */
+    uint32_t frame_max;        /* 131072; at least 4096 */
+    uint16_t channel_max;      /* 2047; not 0 */
     uint16_t heartbeat_s;      /* 60 */
     uint32_t handshake_ms;     /* 10000 */
     uint64_t max_message_size; /* 134217728 */
     const char *version;       /* reported to clients, semver */
     const char *cluster_name;  /* "rabbit@host" */
     struct lev_auth *auth;
+    struct lev_usage *usage;
     /* vhost by name, or NULL. Any thread. */
     struct lev_vhost *(*vhost)(void *ctx, struct lev_bytes name);
     void *ctx;

@@ -6,9 +6,17 @@
  * is left, the writer copies that little itself, between commits: its next commit then starts at
  * the WAL's beginning.
  *
- * Threads: lev_checkpoint is the writer's; new, start, stop the opener's. The passes' results are
- * handed over by `busy`: the thread writes them before it clears it, the writer reads them after it
- * saw it clear. */
+ * SQLite syncs the database file only after a pass that reached the WAL's end; until then all that
+ * was copied would gather, and commits would wait while the disk takes it. So the thread syncs
+ * after each pass, and passes are short.
+ *
+ * A sync that fails may have lost what was copied before it, though the next one succeeds. The WAL
+ * still has it all: from then on it is never copied again, never begins anew, and is left behind
+ * for the next start, which copies it from its beginning.
+ *
+ * Threads: lev_checkpoint is the writer's; new, start, free, last the opener's. The passes' results
+ * are handed over by `busy`: the thread writes them before it clears it, the writer reads them
+ * after it saw it clear. */
 #include "store/store_int.h"
 
 #include <stdio.h>
@@ -18,7 +26,7 @@
 #include "base/log.h"
 
 /* Passes of the thread over one WAL's length: short ones keep the disk free for commits. */
-enum { PASSES = 8 };
+enum { PASSES = 32 };
 
 /* Frames (of 16 KiB). */
 enum {
@@ -40,6 +48,13 @@ struct lev_checkpointer {
     int not_before; /* the writer's: it does not finish the WAL before it is so long */
 };
 
+static void give_up(struct lev_store_sqlite *s)
+{
+    atomic_store(&s->unsynced, true);
+    lev_log_error("store %s: the database file cannot be synced; its log grows until a restart",
+                  s->path);
+}
+
 /* One passive checkpoint; frames that are done go to *copied_r. */
 static int run_checkpoint(struct lev_store_sqlite *s, sqlite3 *db, int *copied_r)
 {
@@ -51,7 +66,9 @@ static int run_checkpoint(struct lev_store_sqlite *s, sqlite3 *db, int *copied_r
     if (rc == SQLITE_OK)
         return rc;
     *copied_r = 0;
-    if (rc != SQLITE_BUSY)
+    if (rc == SQLITE_IOERR_FSYNC)
+        give_up(s);
+    else if (rc != SQLITE_BUSY)
         lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(db));
     return rc;
 }
@@ -70,11 +87,22 @@ static bool wait_thread(struct lev_checkpointer *c)
     return go;
 }
 
+static void sync_file(struct lev_checkpointer *c)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (rc == SQLITE_OK && file->pMethods)
+        rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    if (rc != SQLITE_OK)
+        give_up(c->s);
+}
+
 static void *checkpointer_main(void *arg)
 {
     struct lev_checkpointer *c = arg;
     while (wait_thread(c)) {
-        (void)run_checkpoint(c->s, c->db, &c->copied);
+        if (run_checkpoint(c->s, c->db, &c->copied) == SQLITE_OK)
+            sync_file(c);
         atomic_store(&c->busy, false);
     }
     return NULL;
@@ -119,6 +147,8 @@ bool lev_checkpoint(struct lev_store_sqlite *s, bool idle)
     int limit = (int)(s->options.wal_limit_bytes >> 14), frames = s->wal_frames;
     if (atomic_load(&c->busy))
         return true;
+    if (atomic_load(&s->unsynced))
+        return false;
     if (frames < (idle ? IDLE_MIN : limit / PASSES))
         return false;
     if (frames < c->passed_at) /* it began anew */
@@ -185,4 +215,15 @@ void lev_checkpointer_free(struct lev_store_sqlite *s)
     pthread_mutex_destroy(&c->mu);
     pthread_cond_destroy(&c->cond);
     free(c);
+}
+
+void lev_checkpoint_last(struct lev_store_sqlite *s)
+{
+    if (atomic_load(&s->unsynced)) {
+        (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        return;
+    }
+    int rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc != SQLITE_OK)
+        lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(s->db));
 }

@@ -236,6 +236,7 @@ struct lev_store_sqlite {
     struct lev_reader *reader;
 
     struct lev_checkpointer *checkpointer;
+    _Atomic bool unsynced; /* a sync of the file failed: no checkpoint any more, for good */
     pthread_rwlock_t gate; /* held by the reader while it reads, and against it by the writer when
                             * it ends a WAL: one that is being read cannot begin anew */
 
@@ -367,6 +368,8 @@ bool lev_checkpoint(struct lev_store_sqlite *s, bool idle);
 /* The WAL is long enough to end, and the thread copies: it comes to an end sooner when less is
  * written meanwhile. */
 bool lev_checkpoint_ends(const struct lev_store_sqlite *s);
+/* The one of a clean end, when db is the only connection left. */
+void lev_checkpoint_last(struct lev_store_sqlite *s);
 
 /* --- writer.c --- */
 int lev_store_begin(struct lev_store_sqlite *s, bool synced);

@@ -227,9 +227,7 @@ void lev_store_stop(struct lev_store **store)
     lev_writer_stop(s);
     lev_reader_free(s);
     lev_checkpointer_free(s);
-    int rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (rc != SQLITE_OK)
-        lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(s->db));
+    lev_checkpoint_last(s);
     destroy(s);
 }
 

@@ -30,6 +30,9 @@ cat >"$dir/definitions.json" <<'JSON'
  "users": [
   {"name": "app", "password": "s3cret", "tags": []},
   {"name": "few", "password": "f", "tags": []},
+  {"name": "lim", "password": "l", "tags": [], "limits": {"max-connections": 2, "max-channels": 3}},
+  {"name": "free", "password": "f", "tags": [], "limits": {"max-connections": -1, "max-channels": 0}},
+  {"name": "out", "password": "o", "tags": [], "limits": {"max-connections": 0}},
   {"name": "imp", "password": "i", "tags": ["impersonator"]},
   {"name": "hashed", "password_hash": "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
    "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ["administrator"]}],
@@ -47,6 +50,10 @@ cat >"$dir/definitions.json" <<'JSON'
   {"user": "app", "vhost": "prod", "configure": "^work", "write": ".*", "read": ".*"},
   {"user": "few", "vhost": "prod", "configure": "^l", "write": "^(l|amq.default$)", "read": "^l"},
   {"user": "few", "vhost": "small", "configure": ".*", "write": ".*", "read": ".*"},
+  {"user": "lim", "vhost": "prod", "configure": ".*", "write": ".*", "read": ".*"},
+  {"user": "lim", "vhost": "wide", "configure": ".*", "write": ".*", "read": ".*"},
+  {"user": "lim", "vhost": "shut", "configure": ".*", "write": ".*", "read": ".*"},
+  {"user": "free", "vhost": "prod", "configure": ".*", "write": ".*", "read": ".*"},
   {"user": "few", "vhost": "wide", "configure": ".*", "write": ".*", "read": ".*"},
   {"user": "few", "vhost": "shut", "configure": ".*", "write": ".*", "read": ".*"},
   {"user": "imp", "vhost": "prod", "configure": "", "write": "^amq.default$", "read": ""},
@@ -79,6 +86,7 @@ daemon_start "$dir/data" "$dir/log" --bind 127.0.0.1 --load-definitions "$dir/de
     exit 1
 check "what the file says works" "$PYTHON" "$here/protocol/definitions_client.py" "$DAEMON_PORT"
 check "permissions" "$PYTHON" "$here/protocol/permissions_client.py" "$DAEMON_PORT"
+check "limits of users" "$PYTHON" "$here/protocol/limits_client.py" "$DAEMON_PORT"
 status=0
 daemon_stop || status=$?
 check "SIGTERM ends it with 0" [ "$status" -eq 0 ]

@@ -1,7 +1,7 @@
 # Protocol tests: a real daemon on a real socket.
 EXTRA_DIST += tests/protocol/daemon_test.sh
 EXTRA_DIST += tests/protocol/definitions_test.sh tests/protocol/definitions_client.py
-EXTRA_DIST += tests/protocol/permissions_client.py
+EXTRA_DIST += tests/protocol/permissions_client.py tests/protocol/limits_client.py
 
 check_PROGRAMS += test_server
 TESTS += test_server tests/protocol/daemon_test.sh tests/protocol/definitions_test.sh
@@ -22,7 +22,7 @@ PROTO_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -I$(srcdir)/tests
 
 PROTO_TESTS = test_proto_trickle test_proto_close test_proto_hostile test_proto_pressure \
 	test_proto_deep test_proto_large test_proto_delayed test_proto_dedup test_proto_timeout \
-	test_proto_held test_proto_kept
+	test_proto_held test_proto_kept test_proto_frames test_proto_paused test_proto_names
 if HAVE_LIBRABBITMQ
 PROTO_TESTS += test_proto_loops
 endif
@@ -64,3 +64,13 @@ test_proto_held_LDADD = $(PROTO_LIBS)
 test_proto_kept_SOURCES = tests/protocol/test_proto_kept.c
 test_proto_kept_CPPFLAGS = $(PROTO_CPPFLAGS)
 test_proto_kept_LDADD = $(PROTO_LIBS)
+test_proto_frames_SOURCES = tests/protocol/test_proto_frames.c
+test_proto_frames_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_frames_LDADD = $(PROTO_LIBS)
+test_proto_paused_SOURCES = tests/protocol/test_proto_paused.c \
+	tests/unit/store/faultfs.c tests/unit/store/faultfs.h
+test_proto_paused_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_paused_LDADD = $(PROTO_LIBS)
+test_proto_names_SOURCES = tests/protocol/test_proto_names.c
+test_proto_names_CPPFLAGS = $(PROTO_CPPFLAGS)
+test_proto_names_LDADD = $(PROTO_LIBS)

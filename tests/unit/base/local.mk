@@ -1,6 +1,6 @@
 # Unit tests of src/base.
 BASE_TESTS = test_base_buf test_base_bytes test_base_hash test_base_huge test_base_list test_base_lock \
-	test_base_map test_base_spread test_base_utf8
+	test_base_map test_base_spread test_base_text test_base_utf8
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 
@@ -34,3 +34,6 @@ test_base_spread_LDADD = $(BASE_TEST_LIBS)
 test_base_utf8_SOURCES = tests/unit/base/test_utf8.c
 test_base_utf8_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
 test_base_utf8_LDADD = $(BASE_TEST_LIBS)
+test_base_text_SOURCES = tests/unit/base/test_text.c
+test_base_text_CPPFLAGS = $(BASE_TEST_CPPFLAGS)
+test_base_text_LDADD = $(BASE_TEST_LIBS)

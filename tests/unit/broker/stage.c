@@ -273,14 +273,20 @@ static size_t check_queue(struct stage *s, const struct lev_queue *q)
 void stage_check(struct stage *s)
 {
     size_t memory = 0;
+    uint64_t ready = 0, unacked = 0;
     LEV_MAP_EACH(slot, &s->v->queues)
     {
         const struct lev_queue *q = slot->value;
         ck_assert(q->limited == lev_queue_has_limits(q));
-        for (unsigned i = 0; i < q->n_levels; i++)
+        ready += lev_queue_ready(q);
+        for (unsigned i = 0; i < q->n_levels; i++) {
             memory += check_queue(s, q->levels[i]);
+            unacked += q->levels[i]->unacked;
+        }
     }
     ck_assert_uint_eq(memory, s->v->memory);
+    ck_assert_uint_eq(ready, s->v->ready);
+    ck_assert_uint_eq(unacked, s->v->unacked);
 }
 
 /* --- peers --- */

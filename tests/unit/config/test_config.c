@@ -98,6 +98,7 @@ START_TEST(test_defaults)
     ck_assert_int_eq(t.c.listeners[0].port, 5672);
     ck_assert_int_eq(t.c.management_port, -1);
     ck_assert_int_eq(t.c.loops, 0);
+    ck_assert(!t.c.no_busy_wait);
     ck_assert_int_eq(t.c.log_level, LEV_LOG_INFO);
     ck_assert_uint_eq(t.c.frame_max, 131072);
     ck_assert_uint_eq(t.c.channel_max, 2047);
@@ -403,6 +404,15 @@ START_TEST(test_command_line_wins)
 }
 END_TEST
 
+START_TEST(test_busy_wait)
+{
+    ck_assert_int_eq(load("--data-dir", "/d", "--busy-wait", "never", NULL, NULL), 0);
+    ck_assert(t.c.no_busy_wait);
+    ck_assert_int_eq(load("--data-dir", "/d", "--busy-wait", "auto", NULL, NULL), 0);
+    ck_assert(!t.c.no_busy_wait);
+}
+END_TEST
+
 START_TEST(test_definitions)
 {
     ck_assert_int_eq(load("--data-dir", "/d", NULL, NULL, NULL, NULL), 0);
@@ -433,6 +443,7 @@ static const struct {
     {"--port=", NULL, "--port: '' is not a number from 0 to 65535"},
     {"--management-port", "-1", "--management-port: '-1' is not a number from 0 to 65535"},
     {"--loops", "0", "--loops: '0' is not a number from 1 to 1024"},
+    {"--busy-wait", "off", "--busy-wait: 'off' is neither auto nor never"},
     {"--data-dir=", NULL, "--data-dir: a value is missing"},
     {"--load-definitions=", NULL, "--load-definitions: a value is missing"},
     {"--log-level", "loud", "--log-level: 'loud' is not a log level"},
@@ -459,8 +470,10 @@ END_TEST
 START_TEST(test_usage)
 {
     static const char *const options[] = {
-        "--config FILE", "--data-dir DIR",    "--bind ADDR", "--port N", "--management-port N",
-        "--loops N",     "--log-level LEVEL", "--version",   "--help",   "--load-definitions FILE"};
+        "--config FILE",    "--data-dir DIR",         "--bind ADDR",
+        "--port N",         "--management-port N",    "--loops N",
+        "--busy-wait WHEN", "--log-level LEVEL",      "--version",
+        "--help",           "--load-definitions FILE"};
     char *text = NULL;
     size_t len = 0;
     FILE *f = open_memstream(&text, &len);
@@ -512,6 +525,7 @@ static Suite *config_suite(void)
     tcase_add_test(c, test_environment_error);
     tcase_add_test(c, test_environment_file);
     tcase_add_test(c, test_command_line_wins);
+    tcase_add_test(c, test_busy_wait);
     tcase_add_test(c, test_definitions);
     tcase_add_loop_test(c, test_bad_option, 0, COUNT(bad_options));
     tcase_add_test(c, test_help_and_version);

@@ -174,7 +174,7 @@ struct server *server_start(int n_loops, const char *host)
     struct server *s = lev_xcalloc(1, sizeof(*s));
     pthread_mutex_init(&s->lock, NULL);
     char err[256] = "";
-    s->net = lev_net_new(n_loops, &handler, s, err, sizeof(err));
+    s->net = lev_net_new(n_loops, true, &handler, s, err, sizeof(err));
     ck_assert_msg(s->net != NULL, "%s", err);
     struct lev_listen l = {.host = host, .port = 0};
     int rc = lev_net_listen(s->net, &l, &s->port, err, sizeof(err));

@@ -76,6 +76,22 @@ static void expect_end(int fd)
     ck_assert_int_eq(recv(fd, &c, 1, 0), 0);
 }
 
+/* So many that a loop with a CPU to itself finds out that it may keep awake; then it is quiet, and
+ * then it ends while one more request is on its way. */
+START_TEST(test_round_trips)
+{
+    struct server *s = server_start(2, "127.0.0.1");
+    int fd = client_connect(s);
+    for (int i = 0; i < 10000; i++)
+        expect_echo(fd, "echo");
+    wait_for(&s->ticks, atomic_load(&s->ticks) + 4);
+    expect_echo(fd, "again");
+    send_all(fd, "x", 1);
+    server_stop(&s);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_one_after_another)
 {
     enum { N = 2000 };
@@ -177,6 +193,62 @@ START_TEST(test_pause_and_resume)
     ck_assert_mem_eq(back, "later", 5);
     close(fd);
     close(other);
+    server_stop(&s);
+}
+END_TEST
+
+/* A connection that the server has paused, with unread input behind it. */
+static int paused_client(struct server *s)
+{
+    int fd = client_connect(s);
+    send_all(fd, "p", 1);
+    wait_for(&s->inputs, 1);
+    send_all(fd, "later", 5);
+    int other = client_connect(s); /* until the loop has seen that there is input */
+    expect_echo(other, "x");
+    close(other);
+    wait_for(&s->closed, 1);
+    return fd;
+}
+
+START_TEST(test_reset_while_paused)
+{
+    struct server *s = server_start(1, "127.0.0.1");
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    int fd = paused_client(s);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+    close(fd);
+    wait_for(&s->closed, 2);
+    ck_assert_int_eq(atomic_load(&s->inputs), 2);
+    server_stop(&s);
+}
+END_TEST
+
+static int64_t cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The end is noticed, costs nothing, and takes its turn behind the input that came before it. */
+START_TEST(test_end_while_paused)
+{
+    struct server *s = server_start(1, "127.0.0.1");
+    int fd = paused_client(s);
+    shutdown(fd, SHUT_WR);
+    int ticks = atomic_load(&s->ticks);
+    int64_t before = cpu_ms();
+    wait_for(&s->ticks, ticks + 2); /* at least TICK_MS */
+    ck_assert_int_lt(cpu_ms() - before, TICK_MS / 2);
+    ck_assert_int_eq(atomic_load(&s->closed), 1);
+    server_resume(s);
+    char back[5];
+    recv_all(fd, back, 5);
+    ck_assert_mem_eq(back, "later", 5);
+    expect_end(fd);
+    close(fd);
+    wait_for(&s->closed, 2);
     server_stop(&s);
 }
 END_TEST
@@ -373,7 +445,7 @@ START_TEST(test_listen_errors)
     struct server *s = server_start(1, "127.0.0.1");
     char err[256], expected[256];
     int port = 0;
-    struct lev_net *n = lev_net_new(1, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
+    struct lev_net *n = lev_net_new(1, true, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
     ck_assert_ptr_nonnull(n);
     struct lev_listen taken = {.host = "127.0.0.1", .port = s->port};
     ck_assert_int_eq(lev_net_listen(n, &taken, &port, err, sizeof(err)), -1);
@@ -445,7 +517,7 @@ START_TEST(test_never_started)
 {
     char err[256];
     int port = 0;
-    struct lev_net *n = lev_net_new(0, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
+    struct lev_net *n = lev_net_new(0, true, &(struct lev_net_handler){0}, NULL, err, sizeof(err));
     ck_assert_ptr_nonnull(n);
     ck_assert_int_ge(lev_net_loop_count(n), 1);
     struct lev_listen l = {.host = NULL, .port = 0};
@@ -551,10 +623,13 @@ static Suite *net_suite(void)
     Suite *s = suite_create("net");
     TCase *t = tcase_create("net");
     tcase_set_timeout(t, 120);
+    tcase_add_test(t, test_round_trips);
     tcase_add_test(t, test_one_after_another);
     tcase_add_test(t, test_hundreds_at_once);
     tcase_add_test(t, test_back_pressure);
     tcase_add_test(t, test_pause_and_resume);
+    tcase_add_test(t, test_reset_while_paused);
+    tcase_add_test(t, test_end_while_paused);
     tcase_add_test(t, test_close_inside_input);
     tcase_add_test(t, test_abort_resets);
     tcase_add_test(t, test_output_before_close_arrives);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/auth.h"
+#include "auth/usage.h"
 #include "base/log.h"
 #include "broker/vhost.h"
 #include "session/conn.h"
@@ -122,6 +123,12 @@ bool lev_transport_peer_is_loopback(const struct lev_transport *t)
     return true;
 }
 
+uint32_t lev_transport_unacked_ms(const struct lev_transport *t)
+{
+    (void)t;
+    return 0;
+}
+
 /* --- the broker --- */
 
 static uint64_t now_ms(void)
@@ -142,6 +149,7 @@ void wire_start(struct wire_bed *b, uint64_t max_message_size)
     lev_log_set_level(LEV_LOG_NONE);
     b->auth = lev_auth_new(&b->meta, NULL, err, sizeof(err));
     ck_assert_msg(b->auth != NULL, "%s", err);
+    b->usage = lev_usage_new();
     b->store = lev_store_mem_new();
     b->vhost = lev_vhost_new(LEV_LIT("/"), b->store, now_ms);
     lev_store_mem_recover(b->store, &lev_vhost_recovery, b->vhost);
@@ -154,6 +162,7 @@ void wire_start(struct wire_bed *b, uint64_t max_message_size)
         .version = "0",
         .cluster_name = "wire",
         .auth = b->auth,
+        .usage = b->usage,
         .vhost = find_vhost,
         .ctx = b});
     lev_session_layer_attach(b->layer, NULL);
@@ -166,6 +175,7 @@ void wire_stop(struct wire_bed *b)
     lev_session_layer_free(&b->layer);
     lev_vhost_free(&b->vhost);
     lev_store_mem_free(&b->store);
+    lev_usage_free(&b->usage);
     lev_auth_free(&b->auth);
     fake_clear(&b->meta);
 }

@@ -15,6 +15,7 @@ struct lev_channel;
 struct wire_bed {
     struct lev_meta meta;
     struct lev_auth *auth;
+    struct lev_usage *usage;
     struct lev_store *store;
     struct lev_vhost *vhost;
     struct lev_session_layer *layer;

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 struct fault_file {
     sqlite3_file base;
@@ -20,11 +21,11 @@ struct fuse {
 };
 
 static sqlite3_vfs *real_vfs;
-static struct fuse on_write, on_sync, on_read;
+static struct fuse on_write, on_sync, on_read, on_database_sync;
 static _Atomic long space = LONG_MAX;
 static _Atomic int failures;
 static pthread_mutex_t synced_mu = PTHREAD_MUTEX_INITIALIZER;
-static bool keep_synced; /* under synced_mu */
+static bool keep_synced, lost; /* under synced_mu */
 
 static bool blows(struct fuse *f)
 {
@@ -46,6 +47,7 @@ void faultfs_heal(void)
     light(&on_write, 0, 0);
     light(&on_sync, 0, 0);
     light(&on_read, 0, 0);
+    light(&on_database_sync, 0, 0);
     atomic_store(&space, LONG_MAX);
     atomic_store(&failures, 0);
 }
@@ -63,6 +65,11 @@ void faultfs_fail_sync(int nth, int count)
 void faultfs_fail_read(int nth, int count)
 {
     light(&on_read, nth, count);
+}
+
+void faultfs_lose_sync(int nth)
+{
+    light(&on_database_sync, nth, 1);
 }
 
 void faultfs_full_after(long octets)
@@ -109,6 +116,7 @@ void faultfs_keep_synced(bool keep)
 {
     pthread_mutex_lock(&synced_mu);
     keep_synced = keep;
+    lost = false;
     pthread_mutex_unlock(&synced_mu);
 }
 
@@ -127,14 +135,25 @@ static void save_synced(const char *name)
     ck_assert_int_eq(rename(tmp, to), 0);
 }
 
+static bool is_database(const char *name)
+{
+    return name && strcmp(name + strlen(name) - 3, ".db") == 0;
+}
+
 static int x_sync(sqlite3_file *f, int flags)
 {
     const char *name = ((struct fault_file *)(void *)f)->name;
     if (blows(&on_sync))
         return SQLITE_IOERR_FSYNC;
+    if (is_database(name) && blows(&on_database_sync)) {
+        pthread_mutex_lock(&synced_mu);
+        lost = true;
+        pthread_mutex_unlock(&synced_mu);
+        return SQLITE_IOERR_FSYNC;
+    }
     int rc = REAL(f)->pMethods->xSync(REAL(f), flags);
     pthread_mutex_lock(&synced_mu);
-    if (rc == SQLITE_OK && keep_synced && name)
+    if (rc == SQLITE_OK && keep_synced && name && !(lost && is_database(name)))
         save_synced(name);
     pthread_mutex_unlock(&synced_mu);
     return rc;

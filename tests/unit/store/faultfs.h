@@ -13,6 +13,9 @@ void faultfs_heal(void);
 void faultfs_fail_write(int nth, int count);
 void faultfs_fail_sync(int nth, int count);
 void faultfs_fail_read(int nth, int count);
+/* The nth sync of a database file (not of a WAL) from now on fails, and what was written to it
+ * since the one before is lost: NAME.synced keeps what it has, whatever is synced later. */
+void faultfs_lose_sync(int nth);
 /* Space ends after n more octets: SQLITE_FULL until healed. */
 void faultfs_full_after(long octets);
 /* From now on every file's contents as of its last sync are kept beside it, as NAME.synced: what a
