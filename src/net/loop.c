@@ -4,6 +4,7 @@
  * or before the threads start, or after they ended. */
 #include "net/net_int.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -89,6 +90,7 @@ static void keep_awake(struct lev_loop *l)
     while (!l->ended && lev_vigil_begin(&l->vigil, start)) {
         uint64_t served = l->served, now = start;
         while (l->served == served && !l->ended && now - start < LEV_VIGIL_LOOK_NS) {
+            sched_yield(); /* others that want this processor come first */
             uv_run(&l->uv, UV_RUN_NOWAIT);
             now = uv_hrtime();
         }

@@ -1,8 +1,6 @@
 /* When loops keep awake. See vigil.h. */
 #include "net/vigil.h"
 
-enum { FADE = 8 };
-
 static void pause_from(struct lev_vigil *v, uint64_t now_ns)
 {
     v->next_ns = now_ns + v->pause_ns;
@@ -23,21 +21,26 @@ bool lev_vigil_begin(struct lev_vigil *v, uint64_t now_ns)
         return false;
     }
     v->awake = true;
-    v->trial = LEV_VIGIL_TRIAL;
-    v->mean_ns = LEV_VIGIL_SOON_NS;
+    v->looks = 0;
+    v->mean_ns = 0;
     return true;
+}
+
+/* The trial is over: when the next one may be, should this vigil end. */
+static void judge(struct lev_vigil *v)
+{
+    uint64_t next = v->mean_ns <= LEV_VIGIL_SOON_NS ? LEV_VIGIL_PAUSE_MIN_NS : 2 * v->pause_ns;
+    v->pause_ns = next < LEV_VIGIL_PAUSE_MAX_NS ? next : LEV_VIGIL_PAUSE_MAX_NS;
 }
 
 void lev_vigil_end(struct lev_vigil *v, uint64_t now_ns, uint64_t took_ns)
 {
-    v->mean_ns += ((int64_t)took_ns - v->mean_ns) / FADE;
-    if (v->trial > 0) {
-        if (--v->trial > 0)
-            return;
-        uint64_t next = v->mean_ns <= LEV_VIGIL_SOON_NS ? LEV_VIGIL_PAUSE_MIN_NS : 2 * v->pause_ns;
-        v->pause_ns = next < LEV_VIGIL_PAUSE_MAX_NS ? next : LEV_VIGIL_PAUSE_MAX_NS;
-    }
-    if (v->mean_ns <= LEV_VIGIL_SOON_NS)
+    bool trial = v->looks < LEV_VIGIL_TRIAL;
+    v->looks += trial;
+    v->mean_ns += ((int64_t)took_ns - v->mean_ns) / (int64_t)v->looks;
+    if (trial && v->looks == LEV_VIGIL_TRIAL)
+        judge(v);
+    if (v->looks < LEV_VIGIL_TRIAL || v->mean_ns <= LEV_VIGIL_SOON_NS)
         return;
     v->awake = false;
     pause_from(v, now_ns);

@@ -12,19 +12,19 @@
 #include <stdint.h>
 
 enum {
-    LEV_VIGIL_LOOK_NS = 50000, /* the longest look-out */
-    LEV_VIGIL_SOON_NS = 35000, /* what comes, and is done, within that on average is worth it */
-    LEV_VIGIL_TRIAL = 32,      /* look-outs until that is judged */
+    LEV_VIGIL_LOOK_NS = 60000, /* the longest look-out */
+    LEV_VIGIL_SOON_NS = 40000, /* what comes, and is done, within that on average is worth it */
+    LEV_VIGIL_TRIAL = 64,      /* look-outs until that is judged */
     LEV_VIGIL_OFTEN = 64,      /* a trial needs so many wake-ups in the pause before it */
-    LEV_VIGIL_PAUSE_MIN_NS = 50000000, /* between trials; doubled by each that fails */
-    LEV_VIGIL_PAUSE_MAX_NS = 1600000000
+    LEV_VIGIL_PAUSE_MIN_NS = 100000000, /* between trials; doubled by each that fails */
+    LEV_VIGIL_PAUSE_MAX_NS = 3200000000
 };
 
 /* All zeros: a new one. */
 struct lev_vigil {
     bool awake;
-    uint32_t trial;    /* look-outs left of it; 0: it is over */
-    int64_t mean_ns;   /* of the look-outs, fading */
+    uint32_t looks;    /* at most LEV_VIGIL_TRIAL */
+    int64_t mean_ns;   /* of them; later ones count as much as the last of a trial */
     uint64_t pause_ns; /* the next one; 0: the shortest */
     uint64_t next_ns;  /* when it is over */
     uint32_t wakes;    /* in it */
