@@ -313,6 +313,15 @@ static void compare_turn(struct life *l, const struct life_delivery *d)
     }
 }
 
+/* Ready messages that did not come in this step: what dies elsewhere may come behind an answer. */
+static size_t long_ready(const struct life_queue *q)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < q->ready.n; i++)
+        n += q->ready.v[i].seq < q->step_seq;
+    return n;
+}
+
 static void compare_queue(struct life *l, int i)
 {
     const struct life_queue *q = &l->q[i];
@@ -324,8 +333,8 @@ static void compare_queue(struct life *l, int i)
           (unsigned long long)stage_ready(l->stage, q->name), q->ready.n);
     agree(l, stage_unacked(l->stage, q->name) == unacked_of(l, i), "%s has %llu unacked, not %zu",
           q->name, (unsigned long long)stage_unacked(l->stage, q->name), unacked_of(l, i));
-    agree(l, !q->said_empty || !q->ready.n, "%s said it is empty", q->name);
-    agree(l, q->left >= q->ready.n, "%s said %u are left", q->name, q->left);
+    agree(l, !q->said_empty || !long_ready(q), "%s said it is empty", q->name);
+    agree(l, q->left >= long_ready(q), "%s said %u are left", q->name, q->left);
 }
 
 static void compare_channel(struct life *l, struct life_chan *ch)
