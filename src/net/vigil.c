@@ -35,10 +35,9 @@ static void judge(struct lev_vigil *v)
 
 void lev_vigil_end(struct lev_vigil *v, uint64_t now_ns, uint64_t took_ns)
 {
-    bool trial = v->looks < LEV_VIGIL_TRIAL;
-    v->looks += trial;
+    v->looks += v->looks < LEV_VIGIL_MEMORY;
     v->mean_ns += ((int64_t)took_ns - v->mean_ns) / (int64_t)v->looks;
-    if (trial && v->looks == LEV_VIGIL_TRIAL)
+    if (v->looks == LEV_VIGIL_TRIAL)
         judge(v);
     if (v->looks < LEV_VIGIL_TRIAL || v->mean_ns <= LEV_VIGIL_SOON_NS)
         return;

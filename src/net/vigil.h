@@ -14,17 +14,19 @@
 enum {
     LEV_VIGIL_LOOK_NS = 60000, /* the longest look-out */
     LEV_VIGIL_SOON_NS = 40000, /* what comes, and is done, within that on average is worth it */
-    LEV_VIGIL_TRIAL = 64,      /* look-outs until that is judged */
-    LEV_VIGIL_OFTEN = 64,      /* a trial needs so many wake-ups in the pause before it */
+    LEV_VIGIL_TRIAL = 8,   /* look-outs until that is judged: few, for they take a processor that
+                            * others may have waited for */
+    LEV_VIGIL_MEMORY = 64, /* look-outs that the average is of, later */
+    LEV_VIGIL_OFTEN = 64,  /* a trial needs so many wake-ups in the pause before it */
     LEV_VIGIL_PAUSE_MIN_NS = 100000000, /* between trials; doubled by each that fails */
-    LEV_VIGIL_PAUSE_MAX_NS = 3200000000
+    LEV_VIGIL_PAUSE_MAX_NS = 800000000
 };
 
 /* All zeros: a new one. */
 struct lev_vigil {
     bool awake;
-    uint32_t looks;    /* at most LEV_VIGIL_TRIAL */
-    int64_t mean_ns;   /* of them; later ones count as much as the last of a trial */
+    uint32_t looks;    /* at most LEV_VIGIL_MEMORY */
+    int64_t mean_ns;   /* of so many, fading */
     uint64_t pause_ns; /* the next one; 0: the shortest */
     uint64_t next_ns;  /* when it is over */
     uint32_t wakes;    /* in it */
