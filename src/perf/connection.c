@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "perf/clock.h"
@@ -20,6 +21,7 @@
 #define INPUT_BYTES (256u * 1024u)
 #define FRAME_MAX 131072u
 #define FRAME_MIN 4096u
+#define TICK_MS 50 /* how long a stop may go unnoticed */
 #define CALL_TIMEOUT_NS (60 * LEV_PERF_SECOND_NS)
 #define CLOSE_TIMEOUT_NS (10 * LEV_PERF_SECOND_NS)
 
@@ -54,7 +56,8 @@ int lev_perf_connection_wait(struct lev_perf_connection *conn, short events, uin
     return ready ? poll_fd.revents : 0;
 }
 
-int lev_perf_connection_fill(struct lev_perf_connection *conn)
+/* Reads into the buffer; flags are recv's. Returns as _fill. */
+static int take_in(struct lev_perf_connection *conn, int flags)
 {
     ssize_t got;
 
@@ -64,7 +67,7 @@ int lev_perf_connection_fill(struct lev_perf_connection *conn)
         conn->in_start = 0;
     }
     do {
-        got = recv(conn->fd, conn->in + conn->in_end, conn->in_cap - conn->in_end, MSG_DONTWAIT);
+        got = recv(conn->fd, conn->in + conn->in_end, conn->in_cap - conn->in_end, flags);
     } while (got < 0 && errno == EINTR);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
@@ -74,6 +77,26 @@ int lev_perf_connection_fill(struct lev_perf_connection *conn)
         return fail(conn, "the broker closed the socket");
     conn->in_end += (size_t)got;
     return (int)got;
+}
+
+int lev_perf_connection_fill(struct lev_perf_connection *conn)
+{
+    return take_in(conn, MSG_DONTWAIT);
+}
+
+int lev_perf_connection_turn(struct lev_perf_connection *conn)
+{
+    int flushed = lev_perf_connection_flush(conn), ready;
+
+    if (flushed < 0)
+        return -1;
+    if (flushed) /* the socket's own time limit is a tick */
+        return take_in(conn, 0);
+    ready = lev_perf_connection_wait(conn, POLLIN | POLLOUT,
+                                     lev_perf_now_ns() + TICK_MS * LEV_PERF_MS_NS);
+    if (ready > 0)
+        return ready & ~POLLOUT ? lev_perf_connection_fill(conn) : 0;
+    return ready;
 }
 
 int64_t lev_perf_connection_write(struct lev_perf_connection *conn, const uint8_t *data, size_t len)
@@ -213,6 +236,7 @@ static int dial(struct lev_perf_connection *conn, const struct lev_perf_uri *uri
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found, *at;
     int rv = getaddrinfo(uri->host, uri->port, &hints, &found);
+    struct timeval tick = {.tv_usec = TICK_MS * 1000};
     int one = 1, cause = 0;
 
     if (rv != 0)
@@ -233,6 +257,8 @@ static int dial(struct lev_perf_connection *conn, const struct lev_perf_uri *uri
         return fail(conn, "connect to %s:%s: %s", uri->host, uri->port, strerror(cause));
     if (setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0)
         return fail(conn, "TCP_NODELAY: %s", strerror(errno));
+    if (setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) < 0)
+        return fail(conn, "SO_RCVTIMEO: %s", strerror(errno));
     return 0;
 }
 

@@ -49,6 +49,8 @@ void lev_perf_connection_close(struct lev_perf_connection *conn);
 /* Reads what has arrived into the buffer. Returns the bytes read, 0 when nothing is there, -1 on
  * error. Views from _next end here. */
 int lev_perf_connection_fill(struct lev_perf_connection *conn);
+/* Writes what is owed, waits for input until a tick has passed, and reads it. Returns as _fill. */
+int lev_perf_connection_turn(struct lev_perf_connection *conn);
 /* Takes the next whole frame off the buffer. Returns 1, 0 when there is none, -1 on error or when
  * the broker closed. */
 int lev_perf_connection_next(struct lev_perf_connection *conn, struct lev_perf_frame *frame_r);

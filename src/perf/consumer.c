@@ -3,13 +3,10 @@
  * still to come. Thread: the worker's. */
 #include "perf/consumer.h"
 
-#include <poll.h>
 #include <stdio.h>
 
 #include "perf/clock.h"
 #include "perf/topology.h"
-
-#define TICK_NS (50 * LEV_PERF_MS_NS)
 
 struct consumer {
     struct lev_perf_worker *worker;
@@ -123,20 +120,10 @@ static int walk_block(struct consumer *c)
     return rv;
 }
 
-/* One turn: write what is owed, wait a little for input, read and walk it. */
 static int turn(struct consumer *c)
 {
-    struct lev_perf_connection *conn = &c->worker->conn;
-    int flushed = lev_perf_connection_flush(conn), got;
+    int got = lev_perf_connection_turn(&c->worker->conn);
 
-    if (flushed < 0)
-        return -1;
-    got = lev_perf_connection_wait(conn, (short)(flushed ? POLLIN : POLLIN | POLLOUT),
-                                   lev_perf_now_ns() + TICK_NS);
-    if (got > 0 && (got & ~POLLOUT))
-        got = lev_perf_connection_fill(conn);
-    else if (got > 0)
-        got = 0;
     return got > 0 ? walk_block(c) : got;
 }
 

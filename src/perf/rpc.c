@@ -3,7 +3,6 @@
  * copied. Thread: the worker's. */
 #include "perf/rpc.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +10,6 @@
 #include "perf/message.h"
 #include "perf/topology.h"
 
-#define TICK_NS (50 * LEV_PERF_MS_NS)
 #define REPLY_QUEUE "amq.rabbitmq.reply-to"
 #define FLAG_REPLY_TO (1u << 9)
 
@@ -139,21 +137,12 @@ static int on_frame(struct rpc *rpc, const struct lev_perf_frame *frame)
     return 0;
 }
 
-/* Writes what is owed, waits for input until a tick has passed, and handles it. */
 static int turn(struct rpc *rpc)
 {
     struct lev_perf_connection *conn = &rpc->worker->conn;
     struct lev_perf_frame frame;
-    int rv = 0, got, flushed = lev_perf_connection_flush(conn);
+    int rv = 0, got = lev_perf_connection_turn(conn);
 
-    if (flushed < 0)
-        return -1;
-    got = lev_perf_connection_wait(conn, (short)(flushed ? POLLIN : POLLIN | POLLOUT),
-                                   lev_perf_now_ns() + TICK_NS);
-    if (got > 0 && (got & ~POLLOUT))
-        got = lev_perf_connection_fill(conn);
-    else if (got > 0)
-        got = 0;
     if (got <= 0)
         return got;
     while (rv == 0 && (got = lev_perf_connection_next(conn, &frame)) > 0)
