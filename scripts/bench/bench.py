@@ -23,8 +23,33 @@ PAGE = os.sysconf("SC_PAGESIZE")
 MIB = 2**20
 
 
+# A broker that clears up after a load is at rest when it used little CPU for so long; it is not
+# waited for longer than REST_MAX_S.
+REST_LOOKS, REST_LOOK_S, REST_CPU, REST_MAX_S = 8, 0.25, 0.2, 30
+
+
 class BenchError(Exception):
     """A measurement that could not be made; its text says why."""
+
+
+def process_stat(pid):
+    """Fields of /proc/PID/stat, from the third on."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()
+
+
+def cpu_s(pid):
+    """The CPU all threads of a process have used."""
+    fields = process_stat(pid)
+    return (int(fields[11]) + int(fields[12])) * TICK_S
+
+
+def wait_for_rest(pid):
+    end, quiet = time.monotonic() + REST_MAX_S, 0
+    while quiet < REST_LOOKS and time.monotonic() < end:
+        before = cpu_s(pid)
+        time.sleep(REST_LOOK_S)
+        quiet = quiet + 1 if cpu_s(pid) - before <= REST_CPU * REST_LOOK_S else 0
 
 
 class Broker:
@@ -117,12 +142,10 @@ class Broker:
         self.kill()
 
     def cpu_s(self):
-        """The CPU all its threads have used."""
-        fields = self._stat()
-        return (int(fields[11]) + int(fields[12])) * TICK_S
+        return cpu_s(self.pid)
 
     def rss_bytes(self):
-        return int(self._stat()[21]) * PAGE
+        return int(process_stat(self.pid)[21]) * PAGE
 
     def rss_peak_bytes(self):
         """The largest it has been since it started."""
@@ -131,10 +154,6 @@ class Broker:
         if not found:
             raise BenchError("the broker's memory cannot be read")
         return int(found.group(1)) * 1024
-
-    def _stat(self):
-        with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()
 
 
 class Perf:
