@@ -89,8 +89,10 @@ static void keep_awake(struct lev_loop *l)
     uint64_t start = uv_hrtime();
     while (!l->ended && lev_vigil_begin(&l->vigil, start)) {
         uint64_t served = l->served, now = start;
-        while (l->served == served && !l->ended && now - start < LEV_VIGIL_LOOK_NS) {
-            sched_yield(); /* others that want this processor come first */
+        for (unsigned i = 1; l->served == served && !l->ended && now - start < LEV_VIGIL_LOOK_NS;
+             i++) {
+            if (i % YIELD_EVERY == 0)
+                sched_yield(); /* others that want this processor come first */
             uv_run(&l->uv, UV_RUN_NOWAIT);
             now = uv_hrtime();
         }

@@ -28,6 +28,7 @@ enum {
     ACCEPT_PAUSE_MS = 100,   /* after accept failed for want of descriptors or memory */
     ACCEPT_LOG_EVERY_S = 30, /* at most one line about that */
     TICK_MS = 250,
+    YIELD_EVERY = 4, /* looks of a loop that keeps awake, of half a microsecond each */
     LISTEN_BACKLOG = 1024
 };
 
