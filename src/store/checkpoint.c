@@ -219,11 +219,12 @@ void lev_checkpointer_free(struct lev_store_sqlite *s)
 
 void lev_checkpoint_last(struct lev_store_sqlite *s)
 {
-    if (atomic_load(&s->unsynced)) {
-        (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        return;
+    int rc = SQLITE_IOERR_FSYNC;
+    if (!atomic_load(&s->unsynced)) {
+        rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        if (rc != SQLITE_OK)
+            lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(s->db));
     }
-    int rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (rc != SQLITE_OK)
-        lev_log_warn("store %s: checkpoint failed: %s", s->path, sqlite3_errmsg(s->db));
+    if (rc != SQLITE_OK) /* closing would try again, and take a sync that succeeds for the whole */
+        (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }

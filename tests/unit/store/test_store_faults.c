@@ -282,6 +282,27 @@ START_TEST(test_power_cut_after_lost_sync)
 }
 END_TEST
 
+/* The same at a clean end, whose checkpoint is the only one: the WAL must stay. */
+START_TEST(test_lost_sync_at_the_end)
+{
+    struct seen seen = {0};
+    char synced[4300], file[4300];
+    options.wal_limit_bytes = 0; /* so long that nothing is copied before */
+    begin_power_cut();
+    fill(0);
+    feed_commit(&f);
+    faultfs_lose_sync(1);
+    lev_store_stop(&store);
+    ck_assert_int_eq(faultfs_failures(), 1);
+    faultfs_keep_synced(false);
+    snprintf(synced, sizeof(synced), "%s/vhost.db.synced", dir);
+    snprintf(file, sizeof(file), "%s/vhost.db", dir);
+    ck_assert_int_eq(rename(synced, file), 0);
+    open_store(&seen);
+    check_all(1);
+}
+END_TEST
+
 START_TEST(test_disk_full)
 {
     fill(0);
@@ -369,6 +390,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_every_first_commit_fails);
     tcase_add_loop_test(t, test_power_cut, 0, 20);
     tcase_add_loop_test(t, test_power_cut_after_lost_sync, 0, 8);
+    tcase_add_test(t, test_lost_sync_at_the_end);
     tcase_add_loop_test(t, test_disk_full, 0, 5);
     tcase_add_test(t, test_stop_on_failing_disk);
     tcase_add_loop_test(t, test_read_error, 0, 5);
