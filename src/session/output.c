@@ -398,6 +398,10 @@ static bool flush_chunk(struct lev_conn *c)
         return flush_large(c);
     struct lev_buf *b = empty_scratch(c->sl);
     size_t credit = encode(c, b);
+    if (b->failed) { /* what is there may end within a frame, and nothing would come behind it */
+        lev_conn_hangup(c, true);
+        return false;
+    }
     size_t done = write_now(c, b->ptr, b->len);
     if (done < b->len) {
         lev_buf_put(&c->out, b->ptr + done, b->len - done);

@@ -12,6 +12,7 @@ test_session_repeat_SOURCES = tests/unit/session/test_repeat.c \
 test_session_repeat_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests $(CHECK_CFLAGS)
 test_session_repeat_LDADD = libsession.a libauth.a libstore.a libbroker.a libamqp.a libbase.a \
 	libsupport.a $(LEV_LIBS) $(CHECK_LIBS)
+test_session_repeat_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
 
 check_PROGRAMS += $(SESSION_TESTS)
 TESTS += $(SESSION_TESTS)

@@ -525,6 +525,39 @@ START_TEST(test_long_names)
 }
 END_TEST
 
+/* --- without memory --- */
+
+static bool no_memory;
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return no_memory && n > 64 * 1024 ? NULL : __real_realloc(p, n);
+}
+
+/* Deliveries that there is no room to encode end the connection; they are not tried for ever. */
+START_TEST(test_no_room_for_output)
+{
+    char body[4000];
+    memset(body, 'b', sizeof(body));
+    body[sizeof(body) - 1] = 0;
+    declare(w, "q");
+    for (int i = 0; i < 40; i++)
+        wire_put(&octets, &(struct wire_publish){.key = "q", .body = body});
+    wire_input(w, lev_buf_view(&octets));
+    lev_buf_clear(&octets);
+    struct lev_method m = {.id = LEV_M_BASIC_CONSUME};
+    m.u.basic_consume.queue = LEV_LIT("q");
+    lev_method_encode(&octets, 1, &m);
+    no_memory = true;
+    wire_input(w, lev_buf_view(&octets));
+    no_memory = false;
+    ck_assert(wire_is_closed(w));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("repeat");
@@ -549,6 +582,7 @@ int main(void)
     tcase_add_test(tc, test_too_large);
     tcase_add_test(tc, test_immediate);
     tcase_add_test(tc, test_long_names);
+    tcase_add_test(tc, test_no_room_for_output);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

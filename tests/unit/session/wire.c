@@ -325,6 +325,11 @@ void wire_close(struct wire **w)
     *w = NULL;
 }
 
+bool wire_is_closed(const struct wire *w)
+{
+    return w->transport.closing;
+}
+
 const struct lev_channel *wire_channel(const struct wire *w)
 {
     return lev_conn_channel(w->conn, 1);

@@ -36,6 +36,9 @@ void wire_close(struct wire **w);
 /* The session's side of channel 1. */
 const struct lev_channel *wire_channel(const struct wire *w);
 
+/* The broker closed the connection. */
+bool wire_is_closed(const struct wire *w);
+
 /* Input, as it comes off a socket in one read. */
 void wire_input(struct wire *w, struct lev_bytes octets);
 /* The same in pieces of at most `piece` octets. */
